@@ -1,0 +1,52 @@
+//! A record that can be read, whatever its format.
+
+use std::path::PathBuf;
+
+use super::{Item, Meta};
+
+/// One pass over a record's items, in order of time.
+pub type Items<'a> = Box<dyn Iterator<Item = Result<Item, ReadError>> + 'a>;
+
+/// A record of any format. Each call of [`Record::items`] starts a new pass at
+/// the beginning, so that an analysis may look twice without keeping samples.
+pub trait Record {
+    /// What the record says about itself.
+    fn meta(&self) -> &Meta;
+
+    /// Starts a pass.
+    ///
+    /// # Errors
+    /// The file cannot be read any more.
+    fn items(&mut self) -> Result<Items<'_>, ReadError>;
+}
+
+/// Why a record cannot be read. Every variant names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The operating system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The bytes are not what the format allows.
+    #[error("{}: at offset {offset}: {what}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where, in bytes (or lines, where `what` says so).
+        offset: u64,
+        /// What is wrong, and what to do.
+        what: String,
+    },
+    /// A file of no known format, or one that needs a later version.
+    #[error("{}: {what}", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what to do.
+        what: String,
+    },
+}

@@ -1,0 +1,97 @@
+//! One aggregation of one target: what live events and recorded files both become.
+
+/// Identifies a monitoring target within one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TargetKey {
+    /// Thread id of the kdamond; 0 where the source does not tell it.
+    pub kdamond: u32,
+    /// DAMON's target id: an index from 5.17 on, an opaque number before.
+    pub target_id: u64,
+}
+
+/// A range of addresses that DAMON takes to be accessed alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// First address, in bytes.
+    pub start: u64,
+    /// One past the last address, in bytes; never below `start`.
+    pub end: u64,
+    /// Checks that found the sampled page accessed: 0 to aggr / sample.
+    pub nr_accesses: u32,
+    /// Aggregation intervals for which the region has been like this; `None`
+    /// where the source has no age (kernels before 5.17, legacy records).
+    pub age: Option<u32>,
+}
+
+impl Region {
+    /// Size in bytes.
+    pub fn len(&self) -> u64 {
+        self.end.saturating_sub(self.start)
+    }
+
+    /// Whether the region spans no address.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The regions of one target at the end of one aggregation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Whose regions these are.
+    pub target: TargetKey,
+    /// Start of the aggregation, in nanoseconds of the record's clock.
+    pub start_ns: u64,
+    /// End of the aggregation: the time of its first event.
+    pub end_ns: u64,
+    /// Intervals in force during the aggregation, where known.
+    pub intervals: Option<super::Intervals>,
+    /// Regions that DAMON reported but that could not be recorded.
+    pub missing: u32,
+    /// Ascending in address, without overlap.
+    pub regions: Vec<Region>,
+}
+
+impl Snapshot {
+    /// Length of the aggregation, in nanoseconds.
+    pub fn duration_ns(&self) -> u64 {
+        self.end_ns.saturating_sub(self.start_ns)
+    }
+}
+
+/// Why events are not in the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LossCause {
+    /// The ring buffer between kernel and recorder was full.
+    RingFull,
+    /// The kernel announced regions that never arrived at the BPF program.
+    Unseen,
+    /// Part of a file is damaged or missing.
+    Damaged,
+    /// The recorder could not write.
+    Unwritten,
+}
+
+/// A stretch of time of which something was lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Whose events are missing; `None` where that is not known.
+    pub target: Option<TargetKey>,
+    /// Earliest time at which something may be missing.
+    pub start_ns: u64,
+    /// Latest time at which something may be missing.
+    pub end_ns: u64,
+    /// How many region samples are missing; `None` where that is not known.
+    pub events: Option<u64>,
+    /// Why.
+    pub cause: LossCause,
+}
+
+/// What a source of samples yields, in order of time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// An aggregation.
+    Snapshot(Snapshot),
+    /// Something was lost here.
+    Gap(Gap),
+}

@@ -1,0 +1,1 @@
+//! Every system call with a safety story.

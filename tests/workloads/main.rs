@@ -1,0 +1,2 @@
+//! Programs whose memory accesses are known.
+fn main() {}
