@@ -1,0 +1,354 @@
+//! Events → snapshots and gaps. Pure: no clock, no I/O.
+//!
+//! What is lost is told apart exactly: regions missing from a snapshot of
+//! which something arrived are counted in [`Snapshot::missing`], snapshots of
+//! which nothing arrived in a [`Gap`]. Together they add up to what the kernel
+//! side counted.
+
+use std::collections::HashMap;
+
+use damo_ebpf::Kdamond;
+
+use super::Event;
+use crate::model::{Gap, Intervals, Item, LossCause, Region, Snapshot, TargetKey};
+
+/// Puts the events of any number of kdamonds together.
+#[derive(Debug)]
+pub struct Assembler {
+    intervals: Option<Intervals>,
+    started_ns: Option<u64>,
+    streams: HashMap<u32, Stream>,
+}
+
+/// What is known of one kdamond's events so far.
+#[derive(Debug, Default)]
+struct Stream {
+    open: Option<Open>,
+    /// Where each target's latest snapshot ended.
+    ends: HashMap<u64, u64>,
+    /// Of the latest event: its time, its loss count, the regions after it.
+    time_ns: u64,
+    lost: u32,
+    left: u32,
+    /// Lost events that snapshots and gaps have told of so far.
+    accounted: u64,
+}
+
+/// A snapshot whose regions are still coming.
+#[derive(Debug)]
+struct Open {
+    number: u32,
+    nr_regions: u32,
+    snapshot: Snapshot,
+}
+
+impl Assembler {
+    /// `intervals`: those that DAMON runs with, where known.
+    pub fn new(intervals: Option<Intervals>) -> Assembler {
+        Assembler {
+            intervals,
+            started_ns: None,
+            streams: HashMap::new(),
+        }
+    }
+
+    /// DAMON was switched on at this time: the first aggregation starts there.
+    pub fn started(&mut self, time_ns: u64) {
+        self.started_ns = Some(time_ns);
+    }
+
+    /// Takes one event; gives `out` what became complete through it.
+    pub fn push(&mut self, event: &Event, out: &mut impl FnMut(Item)) {
+        let stream = self.streams.entry(event.kdamond).or_default();
+        let region = Region {
+            start: event.start,
+            end: event.end.max(event.start),
+            nr_accesses: event.nr_accesses,
+            age: event.age,
+        };
+        match &mut stream.open {
+            Some(open) if open.number == event.snapshot => open.snapshot.regions.push(region),
+            _ => {
+                stream.close(out);
+                let whole = stream.lost_whole(event);
+                if whole > 0 {
+                    stream.accounted += whole;
+                    out(Item::Gap(Gap {
+                        target: None,
+                        start_ns: stream.time_ns.max(self.started_ns.unwrap_or(0)),
+                        end_ns: event.time_ns,
+                        events: Some(whole),
+                        cause: LossCause::RingFull,
+                    }));
+                }
+                let aggr_ns = self.intervals.map_or(0, |i| i.aggr_us.saturating_mul(1000));
+                let begun = event.time_ns.saturating_sub(aggr_ns);
+                let start_ns = match stream.ends.get(&event.target_id) {
+                    _ if whole > 0 => begun,
+                    Some(&end) => end,
+                    None => self.started_ns.unwrap_or(begun),
+                };
+                let mut regions = Vec::with_capacity(event.nr_regions.min(4096) as usize);
+                regions.push(region);
+                stream.open = Some(Open {
+                    number: event.snapshot,
+                    nr_regions: event.nr_regions,
+                    snapshot: Snapshot {
+                        target: TargetKey {
+                            kdamond: event.kdamond,
+                            target_id: event.target_id,
+                        },
+                        start_ns: start_ns.min(event.time_ns),
+                        end_ns: event.time_ns,
+                        intervals: self.intervals,
+                        missing: 0,
+                        regions,
+                    },
+                });
+            }
+        }
+        stream.time_ns = event.time_ns;
+        stream.lost = event.lost;
+        stream.left = event.left;
+        if event.left == 0 {
+            stream.close(out);
+        }
+    }
+
+    /// Ends the record of one kdamond: `counters` are the BPF program's last
+    /// word. Whatever it lost beyond what the events told becomes a gap.
+    pub fn finish(
+        &mut self,
+        kdamond: u32,
+        counters: Option<&Kdamond>,
+        now_ns: u64,
+        out: &mut impl FnMut(Item),
+    ) {
+        let mut stream = self.streams.remove(&kdamond).unwrap_or_default();
+        stream.close(out);
+        let Some(counters) = counters else { return };
+        let unseen = counters.unseen + u64::from(counters.left);
+        let rest = (counters.lost + unseen).saturating_sub(stream.accounted);
+        if rest > 0 {
+            out(Item::Gap(Gap {
+                target: None,
+                start_ns: stream.time_ns.max(self.started_ns.unwrap_or(0)),
+                end_ns: now_ns.max(stream.time_ns),
+                events: Some(rest),
+                cause: if counters.lost > 0 {
+                    LossCause::RingFull
+                } else {
+                    LossCause::Unseen
+                },
+            }));
+        }
+    }
+}
+
+impl Stream {
+    /// Gives out the open snapshot, if there is one.
+    fn close(&mut self, out: &mut impl FnMut(Item)) {
+        let Some(mut open) = self.open.take() else {
+            return;
+        };
+        let got = u32::try_from(open.snapshot.regions.len()).unwrap_or(u32::MAX);
+        open.snapshot.missing = open.nr_regions.saturating_sub(got);
+        self.accounted += u64::from(open.snapshot.missing);
+        self.ends
+            .insert(open.snapshot.target.target_id, open.snapshot.end_ns);
+        out(Item::Snapshot(open.snapshot));
+    }
+
+    /// How many events of snapshots of which nothing arrived lie before this
+    /// event: what was lost, less the rest of the snapshot before and less the
+    /// head of this one.
+    fn lost_whole(&self, event: &Event) -> u64 {
+        let head = event
+            .nr_regions
+            .saturating_sub(event.left)
+            .saturating_sub(1);
+        event
+            .lost
+            .wrapping_sub(self.lost)
+            .saturating_sub(self.left)
+            .saturating_sub(head)
+            .into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const KDAMOND: u32 = 77;
+    const INTERVALS: Intervals = Intervals {
+        sample_us: 5_000,
+        aggr_us: 100_000,
+        update_us: 1_000_000,
+    };
+
+    /// Does what the kernel and the BPF program do: announces snapshots of the
+    /// given sizes, and drops the events for which `keep` says no.
+    fn emit(sizes: &[(u64, u32)], mut keep: impl FnMut(usize) -> bool) -> (Vec<Event>, Kdamond) {
+        let mut state = Kdamond::default();
+        let mut events = Vec::new();
+        let mut index = 0;
+        for (burst, &(target_id, nr_regions)) in sizes.iter().enumerate() {
+            for region in 0..u64::from(nr_regions) {
+                let start = 0x1000 * (1 + region);
+                state.follow(target_id, nr_regions, start);
+                if !keep(index) {
+                    state.lost += 1;
+                } else {
+                    events.push(Event {
+                        time_ns: (burst as u64 + 1) * 100_000_000 + region,
+                        kdamond: KDAMOND,
+                        snapshot: state.snapshot,
+                        lost: state.lost as u32,
+                        left: state.left,
+                        target_id,
+                        nr_regions,
+                        start,
+                        end: start + 0x1000,
+                        nr_accesses: region as u32,
+                        age: Some(1),
+                    });
+                }
+                index += 1;
+            }
+        }
+        (events, state)
+    }
+
+    fn assemble(events: &[Event], counters: &Kdamond) -> Vec<Item> {
+        let mut items = Vec::new();
+        let mut assembler = Assembler::new(Some(INTERVALS));
+        assembler.started(1);
+        for event in events {
+            assembler.push(event, &mut |item| items.push(item));
+        }
+        assembler.finish(KDAMOND, Some(counters), u64::MAX, &mut |item| {
+            items.push(item)
+        });
+        items
+    }
+
+    fn totals(items: &[Item]) -> (u64, u64) {
+        items
+            .iter()
+            .fold((0, 0), |(stored, lost), item| match item {
+                Item::Snapshot(s) => (stored + s.regions.len() as u64, lost + u64::from(s.missing)),
+                Item::Gap(g) => (stored, lost + g.events.unwrap()),
+            })
+    }
+
+    #[test]
+    fn frames_targets_in_turn_and_chains_their_times() {
+        let (events, counters) = emit(&[(0, 3), (1, 2), (0, 3), (1, 4)], |_| true);
+        let items = assemble(&events, &counters);
+        let told: Vec<_> = items
+            .iter()
+            .map(|item| match item {
+                Item::Snapshot(s) => (
+                    s.target.target_id,
+                    s.regions.len(),
+                    s.missing,
+                    s.start_ns,
+                    s.end_ns,
+                ),
+                Item::Gap(gap) => panic!("{gap:?}"),
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (0, 3, 0, 1, 100_000_000),
+                (1, 2, 0, 1, 200_000_000),
+                (0, 3, 0, 100_000_000, 300_000_000),
+                (1, 4, 0, 200_000_000, 400_000_000),
+            ]
+        );
+    }
+
+    #[test]
+    fn gives_a_complete_snapshot_at_once() {
+        let (events, _) = emit(&[(0, 3)], |_| true);
+        let mut given = 0;
+        let mut assembler = Assembler::new(None);
+        for event in &events {
+            assembler.push(event, &mut |_| given += 1);
+        }
+        assert_eq!(given, 1);
+    }
+
+    #[test]
+    fn tells_missing_regions_from_missing_snapshots() {
+        // Lost: the tail of the first, all of the second, the head of the third.
+        let (events, counters) = emit(&[(0, 4), (0, 5), (0, 4)], |i| !(2..10).contains(&i));
+        let items = assemble(&events, &counters);
+        assert!(matches!(&items[0], Item::Snapshot(s) if s.missing == 2 && s.regions.len() == 2));
+        assert!(matches!(&items[1], Item::Gap(g) if g.events == Some(5)
+            && g.start_ns == 100_000_001 && g.end_ns == 300_000_001));
+        assert!(
+            matches!(&items[2], Item::Snapshot(s) if s.missing == 1 && s.regions.len() == 3
+            && s.start_ns == 200_000_001)
+        );
+        assert_eq!(items.len(), 3);
+    }
+
+    #[test]
+    fn never_mixes_two_snapshots_of_equal_size() {
+        // The tail of one and the head of the next are lost: ascending
+        // addresses alone would make one snapshot of both.
+        let (events, counters) = emit(&[(0, 4), (0, 4)], |i| !(2..6).contains(&i));
+        let items = assemble(&events, &counters);
+        assert_eq!(items.len(), 2);
+        assert_eq!(totals(&items), (4, 4));
+    }
+
+    #[test]
+    fn tells_what_was_lost_at_the_end() {
+        let (events, counters) = emit(&[(0, 2), (0, 3)], |i| i < 2);
+        let items = assemble(&events, &counters);
+        assert!(matches!(&items[1], Item::Gap(g) if g.events == Some(3)));
+        let (events, counters) = emit(&[(0, 3)], |_| false);
+        assert_eq!(totals(&assemble(&events, &counters)), (0, 3));
+    }
+
+    #[test]
+    fn keeps_kdamonds_apart() {
+        let (mut events, _) = emit(&[(0, 2)], |_| true);
+        let other = Event {
+            kdamond: 78,
+            ..events[0]
+        };
+        events.insert(1, other);
+        let mut items = Vec::new();
+        let mut assembler = Assembler::new(None);
+        for event in &events {
+            assembler.push(event, &mut |item| items.push(item));
+        }
+        assert!(matches!(&items[..], [Item::Snapshot(s)] if s.regions.len() == 2));
+    }
+
+    proptest! {
+        #[test]
+        fn seen_is_stored_plus_lost(
+            sizes in prop::collection::vec((0u64..3, 1u32..20), 0..40),
+            drops in prop::collection::vec(any::<bool>(), 800),
+        ) {
+            let (events, counters) = emit(&sizes, |i| drops[i]);
+            let items = assemble(&events, &counters);
+            let (stored, lost) = totals(&items);
+            prop_assert_eq!(stored, counters.seen - counters.lost);
+            prop_assert_eq!(lost, counters.lost);
+            for item in &items {
+                if let Item::Snapshot(s) = item {
+                    prop_assert!(s.start_ns <= s.end_ns);
+                    prop_assert!(s.regions.is_sorted_by_key(|r| r.start));
+                }
+            }
+        }
+    }
+}
