@@ -1,0 +1,225 @@
+//! Records live samples into a file: sets DAMON up, taps its tracepoint, writes
+//! what comes, and puts everything back on every way out.
+//!
+//! Order matters: the tap is attached before DAMON is switched on, so that the
+//! first aggregation is recorded; a command is held before its first
+//! instruction until DAMON watches it; at the end DAMON is switched off, the
+//! ring drained and the counters read before the file is closed.
+
+mod error;
+mod progress;
+mod pump;
+mod signals;
+mod spool;
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use crate::control::{Options as ControlOptions, Session, Spec, System, kdamond_threads};
+use crate::model::{Meta, TargetInfo};
+use crate::source::{Assembler, Options as TapOptions, Tap};
+use crate::store::{Stats, Writer};
+use crate::sys::caller::Caller;
+use crate::sys::child::{CommandLine, Held, Running};
+use crate::sys::output::Output;
+use crate::sys::{clock, host, process};
+
+pub use error::RecordError;
+pub use pump::Ended;
+use pump::Pump;
+use signals::Signals;
+use spool::Spool;
+
+/// How long a command that damo started may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What to watch.
+#[derive(Clone, Debug)]
+pub enum Watch {
+    /// A command that damo starts.
+    Command(CommandLine),
+    /// Processes that run already.
+    Pids(Vec<u32>),
+    /// The physical address space, over the ranges that the spec has.
+    Physical,
+}
+
+/// Everything a recording needs to know beforehand.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What to watch.
+    pub watch: Watch,
+    /// DAMON's parameters; a command's pid is filled in once it is known.
+    pub spec: Spec,
+    /// Where to write.
+    pub out: PathBuf,
+    /// Permission bits of the file.
+    pub mode: u32,
+    /// When to end, if nothing else ends the recording before.
+    pub timeout: Option<Duration>,
+    /// Run the command as root even if somebody else asked through sudo.
+    pub as_root: bool,
+    /// Pause DAMON_STAT while recording.
+    pub pause_damon_stat: bool,
+    /// The tap's settings.
+    pub tap: TapOptions,
+    /// The command line, for the record.
+    pub command: Vec<String>,
+}
+
+/// How a recording went.
+#[derive(Debug)]
+pub struct Report {
+    /// What ended it.
+    pub ended: Ended,
+    /// What the file holds, and how much was lost.
+    pub stats: Stats,
+    /// Length of the recording.
+    pub duration: Duration,
+    /// How the command ended, if damo started one and it ended by itself.
+    pub status: Option<ExitStatus>,
+}
+
+/// Records until the target ends, the time is up or a signal comes.
+///
+/// # Errors
+/// Something could not be set up, or the file could not be written to its end.
+/// DAMON is put back and a started command is ended first, either way.
+pub fn record(plan: Plan) -> Result<Report, RecordError> {
+    // One thread: whoever starts a held command must also release it.
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(RecordError::Runtime)?
+        .block_on(run(plan))
+}
+
+async fn run(mut plan: Plan) -> Result<Report, RecordError> {
+    // Caught from here on: a signal during set-up must not skip putting back.
+    let mut signals = Signals::listen().map_err(RecordError::Runtime)?;
+    let system = System::live();
+    let options = ControlOptions {
+        pause_damon_stat: plan.pause_damon_stat,
+    };
+    Session::check(&system, options)?;
+    let caller = Caller::from_env()?;
+    // Each of these takes itself back when it is dropped: the command is
+    // killed, the file removed and an older one put back in its place.
+    let held = plan.start(caller.as_ref())?;
+    let output = Output::create(&plan.out, plan.mode, caller.as_ref())?;
+    let mut session = Session::prepare(&system, &plan.spec, options)?;
+
+    let mut tap = Tap::attach(&kdamond_threads(&system)?, &plan.tap)?;
+    let (mono_ns, wall_ns) = (clock::monotonic_ns(), clock::wall_ns());
+    let mut meta = Meta {
+        event_format: tap.format().to_owned(),
+        wall_ns,
+        mono_ns,
+        ..plan.meta()
+    };
+    let file = output.try_clone_file()?;
+    let mut writer = Writer::new(Spool::start(file).map_err(RecordError::Disk)?, &meta)?;
+    let mut assembler = Assembler::new(Some(plan.spec.intervals));
+
+    assembler.started(clock::monotonic_ns());
+    let kdamond = session.turn_on()?;
+    tap.only(kdamond)?;
+    meta.kdamond = Some(kdamond);
+    writer.meta(&meta)?;
+    writer.clock(mono_ns, wall_ns)?;
+    let mut command = held.map(Held::release).transpose()?;
+    // From here on there is something to keep.
+    output.keep();
+
+    let begun = Instant::now();
+    let gone = plan.pidfds(command.as_ref())?;
+    let mut pump = Pump::new(tap, assembler, writer, kdamond);
+    let pumped = pump
+        .run(&mut session, gone, plan.timeout, plan.tick(), &mut signals)
+        .await;
+    let duration = begun.elapsed();
+    let off = session.turn_off();
+    let finished = pumped.and_then(|ended| Ok((ended, pump.finish()?)));
+    let restored = session.restore();
+    let status = match command.as_mut() {
+        Some(command) => command.end(GRACE)?,
+        None => None,
+    };
+    let (ended, stats) = finished?;
+    off?;
+    restored?;
+    Ok(Report {
+        ended,
+        stats,
+        duration,
+        status,
+    })
+}
+
+impl Plan {
+    /// Starts the command, held before its first instruction, and fills its
+    /// pid in; or checks that the processes are there.
+    fn start(&mut self, caller: Option<&Caller>) -> Result<Option<Held>, RecordError> {
+        match &self.watch {
+            Watch::Physical => Ok(None),
+            Watch::Pids(pids) => {
+                for &pid in pids {
+                    process::check(pid)?;
+                }
+                Ok(None)
+            }
+            Watch::Command(command) => {
+                let caller = caller.filter(|_| !self.as_root);
+                let held = Held::spawn(command, caller)?;
+                for target in &mut self.spec.targets {
+                    target.pid = Some(held.pid());
+                }
+                Ok(Some(held))
+            }
+        }
+    }
+
+    /// What becomes readable when the targets are gone.
+    fn pidfds(&self, command: Option<&Running>) -> Result<Vec<OwnedFd>, RecordError> {
+        match (&self.watch, command) {
+            (_, Some(command)) => Ok(vec![command.pidfd()?]),
+            (Watch::Pids(pids), None) => {
+                // One that is gone by now needs no waiting for.
+                Ok(pids.iter().filter_map(|&pid| process::pidfd(pid).ok()).collect())
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// How often to look at the ring without being notified.
+    fn tick(&self) -> Duration {
+        Duration::from_micros(self.spec.intervals.aggr_us / 2).max(Duration::from_millis(100))
+    }
+
+    /// What is known of the recording beforehand.
+    fn meta(&self) -> Meta {
+        let host = host::Host::read();
+        let targets = self.spec.targets.iter().zip(0..);
+        Meta {
+            tool: format!("damo {}", env!("CARGO_PKG_VERSION")),
+            command: self.command.clone(),
+            hostname: host.hostname,
+            kernel: host.kernel,
+            machine: host.machine,
+            boot_id: host.boot_id,
+            ops: Some(self.spec.ops),
+            intervals: Some(self.spec.intervals),
+            nr_regions: Some(self.spec.nr_regions),
+            targets: targets
+                .map(|(target, target_id)| TargetInfo {
+                    target_id,
+                    pid: target.pid,
+                    comm: target.pid.and_then(process::comm),
+                })
+                .collect(),
+            ..Meta::default()
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! One line on a terminal that says how the recording goes.
+
+use std::io::{IsTerminal, Write, stderr};
+use std::time::{Duration, Instant};
+
+use crate::model::units;
+
+/// Redrawn at most once a second, and only if stderr is a terminal.
+pub struct Progress {
+    drawn: Option<Instant>,
+    terminal: bool,
+}
+
+impl Progress {
+    /// Nothing is drawn yet.
+    pub fn new() -> Progress {
+        Progress {
+            drawn: None,
+            terminal: stderr().is_terminal(),
+        }
+    }
+
+    /// Draws the line if it is time.
+    pub fn update(&mut self, elapsed: Duration, snapshots: u64, bytes: u64, lost: u64) {
+        let due = self
+            .drawn
+            .is_none_or(|at| at.elapsed() >= Duration::from_secs(1));
+        if !self.terminal || !due {
+            return;
+        }
+        self.drawn = Some(Instant::now());
+        let seconds = elapsed.as_secs();
+        let size = units::size(bytes);
+        // A terminal that went away is no reason to stop recording.
+        let _ = write!(
+            stderr(),
+            "\r{seconds} s  {snapshots} snapshots  {size}  lost {lost}\x1b[K"
+        );
+    }
+
+    /// Clears the line.
+    pub fn finish(&self) {
+        if self.drawn.is_some() {
+            let _ = write!(stderr(), "\r\x1b[K");
+        }
+    }
+}

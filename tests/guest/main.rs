@@ -1,0 +1,13 @@
+//! What only a real kernel can prove. Runs inside a guest, as root:
+//! `cargo xtask guest --kernel all --tests -- guest`.
+//!
+//! One test at a time (`--test-threads=1`): there is one DAMON. The tests of
+//! `timing` measure and want no second guest beside them.
+
+mod badinput;
+mod counting;
+mod damon_stat;
+mod kit;
+mod lifecycle;
+mod others;
+mod timing;
