@@ -1,1 +1,11 @@
 //! Every system call with a safety story.
+
+pub mod caller;
+pub mod child;
+pub mod clock;
+pub mod command_line;
+pub mod host;
+pub mod iomem;
+pub mod output;
+pub mod process;
+mod shell;

@@ -1,0 +1,142 @@
+//! Why DAMON could not be used, and what could not be put back.
+
+use std::path::PathBuf;
+
+use crate::model::Ops;
+
+use super::others::{Kdamond, Module, RunningModule};
+use super::save::RestoreError;
+use super::spec::SpecError;
+use super::sysfs::FileError;
+
+/// Why DAMON could not be set up or switched on. When one of these is returned
+/// by [`super::Session::prepare`], everything is as it was, but for
+/// [`ControlError::AndLeft`].
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// Not root.
+    #[error("DAMON can be controlled by root only; run it with sudo")]
+    NotRoot,
+    /// No sysfs interface.
+    #[error(
+        "this kernel has no DAMON sysfs interface ({} is not there); boot a kernel of version 5.18 or later that is built with CONFIG_DAMON_SYSFS",
+        .0.display()
+    )]
+    NoDamon(PathBuf),
+    /// A parameter that DAMON would refuse.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// A target's process is not there.
+    #[error("no such process: {0}")]
+    NoProcess(u32),
+    /// The kernel was built without this operations set.
+    #[error("--ops {}: this kernel's DAMON has only {available}", ops.keyword())]
+    NoOps {
+        /// What was asked for.
+        ops: Ops,
+        /// What there is.
+        available: String,
+    },
+    /// Somebody else's kdamond is on.
+    #[error(
+        "somebody else's {0} is on; it was left alone; end what started it, or write off to kdamonds/{index}/state, and try again",
+        index = .0.index
+    )]
+    KdamondRuns(Box<Kdamond>),
+    /// A module that wants DAMON for itself is on.
+    #[error("{}", module_runs(.0))]
+    ModuleRuns(RunningModule),
+    /// A file of the kernel's failed.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A file says something else than what was written.
+    #[error(
+        "{path} reads '{found}' after '{written}' was written; somebody else seems to be changing DAMON's parameters"
+    )]
+    Overwritten {
+        /// Path below the `admin` folder.
+        path: String,
+        /// Our value.
+        written: String,
+        /// What is there.
+        found: String,
+    },
+    /// EBUSY, and none of the modules is the reason.
+    #[error(
+        "DAMON does not start: it is in use (EBUSY){}; end that use and try again",
+        kdamond_list(.threads)
+    )]
+    InUse {
+        /// Kdamonds that run.
+        threads: Vec<u32>,
+    },
+    /// EINVAL, although everything that is known to be refused was checked.
+    #[error(
+        "DAMON does not start: it refuses the parameters (EINVAL); the kernel's own documentation of this version may know a rule that is not known here"
+    )]
+    Refused,
+    /// ENOMEM.
+    #[error("DAMON does not start: no memory, or a scheme's filter cannot be built (ENOMEM)")]
+    NoMemory,
+    /// The kdamond was gone before its thread could be seen.
+    #[error("the kdamond ended at once: what it should watch has ended")]
+    EndedAtOnce,
+    /// As the first, and then not everything could be undone.
+    #[error("{error}; and {left}")]
+    AndLeft {
+        /// What went wrong.
+        error: Box<ControlError>,
+        /// What could not be put back afterwards.
+        left: NotRestored,
+    },
+}
+
+fn module_runs(running: &RunningModule) -> String {
+    let thread = match running.tid {
+        Some(tid) => format!(" (thread {tid})"),
+        None => String::new(),
+    };
+    let module = running.module;
+    let remedy = match module {
+        Module::Stat => {
+            "--pause-damon-stat pauses it meanwhile and switches it on again".to_owned()
+        }
+        _ => format!("write N to /sys/module/{} if it may stop", module.switch()),
+    };
+    format!("{module} runs{thread} and lets nobody else use DAMON; {remedy}")
+}
+
+fn kdamond_list(threads: &[u32]) -> String {
+    if threads.is_empty() {
+        return String::new();
+    }
+    let list: Vec<String> = threads.iter().map(ToString::to_string).collect();
+    format!(", by the kdamond thread {}", list.join(" and "))
+}
+
+/// Something that is not as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum Leftover {
+    /// Our kdamond does not stop.
+    #[error("kdamond 0 is still on: {0}; write off to kdamonds/0/state")]
+    StillOn(FileError),
+    /// What runs is not ours any more.
+    #[error(
+        "somebody else's {0} is on now, so that DAMON's former parameters could not be put back"
+    )]
+    TakenOver(Box<Kdamond>),
+    /// The parameters.
+    #[error(transparent)]
+    Parameters(#[from] RestoreError),
+    /// DAMON_STAT is still off.
+    #[error("DAMON_STAT is still off: {0}; write Y to /sys/module/{path}", path = Module::Stat.switch())]
+    StatOff(FileError),
+    /// DAMON_STAT was switched on, and reads off.
+    #[error("DAMON_STAT did not start again; write Y to /sys/module/{path}", path = Module::Stat.switch())]
+    StatNotOn,
+}
+
+/// All that could not be put back.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct NotRestored(pub Vec<Leftover>);

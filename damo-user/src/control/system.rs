@@ -1,0 +1,86 @@
+//! Where the kernel's files are.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::files::{Files, LiveFiles};
+use super::sysfs::Tree;
+
+/// How long DAMON's lock is waited for: commands of other tools hold it for a
+/// sampling interval, rarely longer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The kernel as control sees it. Tests give other roots or other [`Files`].
+#[derive(Clone)]
+pub struct System {
+    /// How files are read and written.
+    pub files: Arc<dyn Files>,
+    /// DAMON's `admin` folder.
+    pub sysfs_admin: PathBuf,
+    /// The folder of kernel modules, built-in ones included.
+    pub modules: PathBuf,
+    /// procfs.
+    pub proc: PathBuf,
+    /// Whether the effective user is root.
+    pub is_root: bool,
+    /// How long EBUSY is waited for, per file.
+    pub patience: Duration,
+}
+
+impl System {
+    /// The running kernel.
+    pub fn live() -> System {
+        System {
+            files: Arc::new(LiveFiles),
+            sysfs_admin: "/sys/kernel/mm/damon/admin".into(),
+            modules: "/sys/module".into(),
+            proc: "/proc".into(),
+            is_root: rustix::process::geteuid().is_root(),
+            patience: PATIENCE,
+        }
+    }
+
+    /// Another kernel: `files` answers for the usual paths below `root`.
+    pub fn fake(files: Arc<dyn Files>, root: &Path, patience: Duration) -> System {
+        System {
+            files,
+            sysfs_admin: root.join("sys/kernel/mm/damon/admin"),
+            modules: root.join("sys/module"),
+            proc: root.join("proc"),
+            is_root: true,
+            patience,
+        }
+    }
+
+    /// DAMON's parameters.
+    pub fn admin(&self) -> Tree {
+        self.tree(&self.sysfs_admin)
+    }
+
+    /// Kernel modules.
+    pub fn module_tree(&self) -> Tree {
+        self.tree(&self.modules)
+    }
+
+    /// Processes.
+    pub fn proc_tree(&self) -> Tree {
+        self.tree(&self.proc)
+    }
+
+    fn tree(&self, root: &Path) -> Tree {
+        Tree::new(Arc::clone(&self.files), root.to_owned(), self.patience)
+    }
+}
+
+impl fmt::Debug for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("System")
+            .field("sysfs_admin", &self.sysfs_admin)
+            .field("modules", &self.modules)
+            .field("proc", &self.proc)
+            .field("is_root", &self.is_root)
+            .finish_non_exhaustive()
+    }
+}
