@@ -29,10 +29,16 @@ fn sizes_parse_exactly() {
 
 #[test]
 fn wrong_sizes_name_text_rule_and_example() {
-    for text in ["", "4k", "4kB", "4Kib", "0x10", "-4K", "+4", "1e3", "4 K i B", "K", ".", "1.2.3", "Max", "4K 2", "٤"] {
+    for text in [
+        "", "4k", "4kB", "4Kib", "0x10", "-4K", "+4", "1e3", "4 K i B", "K", ".", "1.2.3", "Max",
+        "4K 2", "٤",
+    ] {
         let message = parse_size(text).unwrap_err().to_string();
         assert!(message.contains(&format!("'{text}'")), "{message}");
-        assert!(message.contains("case matters") && message.contains("for example 4K"), "{message}");
+        assert!(
+            message.contains("case matters") && message.contains("for example 4K"),
+            "{message}"
+        );
     }
     for text in ["16E", "18446744073709551616"] {
         assert_eq!(parse_size(text), Err(UnitError::TooLarge(text.into())));
@@ -67,12 +73,24 @@ fn times_parse_exactly() {
 
 #[test]
 fn wrong_times_name_text_rule_and_example() {
-    for text in ["", "1S", "-1s", "1 m 30", "s", "1 x", "1 s s", "1e3s", "1 min"] {
+    for text in [
+        "", "1S", "-1s", "1 m 30", "s", "1 x", "1 s s", "1e3s", "1 min",
+    ] {
         let message = parse_time_ns(text, TimeUnit::S).unwrap_err().to_string();
-        assert!(message.contains(&format!("'{text}'")) && message.contains("for example 5ms"), "{message}");
+        assert!(
+            message.contains(&format!("'{text}'")) && message.contains("for example 5ms"),
+            "{message}"
+        );
     }
-    for text in ["18446744073709551616", "300000 d", "213503 d 23 h 34 m 33 s 709551616 ns"] {
-        assert_eq!(parse_time_ns(text, TimeUnit::Ns), Err(UnitError::TooLarge(text.into())));
+    for text in [
+        "18446744073709551616",
+        "300000 d",
+        "213503 d 23 h 34 m 33 s 709551616 ns",
+    ] {
+        assert_eq!(
+            parse_time_ns(text, TimeUnit::Ns),
+            Err(UnitError::TooLarge(text.into()))
+        );
     }
 }
 
@@ -94,7 +112,10 @@ fn sizes_format_as_the_peer_prints_them() {
     ] {
         assert_eq!(format_size(bytes), text);
     }
-    assert_eq!(format_size_accurate(140_271_510_761_472.0), "127.576196 TiB");
+    assert_eq!(
+        format_size_accurate(140_271_510_761_472.0),
+        "127.576196 TiB"
+    );
 }
 
 #[test]
@@ -126,7 +147,12 @@ fn times_format_as_the_peer_prints_them() {
 
 #[test]
 fn numbers_get_commas() {
-    for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (u64::MAX, "18,446,744,073,709,551,615")] {
+    for (number, text) in [
+        (0, "0"),
+        (999, "999"),
+        (1_000, "1,000"),
+        (u64::MAX, "18,446,744,073,709,551,615"),
+    ] {
         assert_eq!(format_number(number), text);
     }
 }

@@ -69,7 +69,9 @@ impl Decimal {
                 return None;
             }
             any = true;
-            digits = digits.checked_mul(10)?.checked_add(u128::from(byte - b'0'))?;
+            digits = digits
+                .checked_mul(10)?
+                .checked_add(u128::from(byte - b'0'))?;
         }
         let scale = u32::try_from(fraction.len()).ok()?;
         (any && scale <= MAX_SCALE).then_some(Decimal { digits, scale })
@@ -117,8 +119,12 @@ pub fn parse_size(text: &str) -> Result<u64, UnitError> {
         "E" | "EB" | "EiB" => 60,
         _ => return Err(malformed()),
     };
-    let bytes = Decimal::parse(number).ok_or_else(malformed)?.times(1 << shift);
-    bytes.and_then(|b| u64::try_from(b).ok()).ok_or_else(|| UnitError::TooLarge(text.to_owned()))
+    let bytes = Decimal::parse(number)
+        .ok_or_else(malformed)?
+        .times(1 << shift);
+    bytes
+        .and_then(|b| u64::try_from(b).ok())
+        .ok_or_else(|| UnitError::TooLarge(text.to_owned()))
 }
 
 /// Parses a time to nanoseconds: `5ms`, `1 m 30 s`, `0.1s`, `min`, `max`; a
@@ -135,16 +141,22 @@ pub fn parse_time_ns(text: &str, default: TimeUnit) -> Result<u64, UnitError> {
     }
     if let Some(number) = Decimal::parse(rest) {
         let ns = number.times(default.ns());
-        return ns.and_then(|ns| u64::try_from(ns).ok()).ok_or_else(too_large);
+        return ns
+            .and_then(|ns| u64::try_from(ns).ok())
+            .ok_or_else(too_large);
     }
     if rest.is_empty() {
         return Err(malformed());
     }
     let mut total = 0u64;
     while !rest.is_empty() {
-        let unit_at = rest.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(malformed)?;
+        let unit_at = rest
+            .find(|c: char| c.is_ascii_alphabetic())
+            .ok_or_else(malformed)?;
         let (number, tail) = rest.split_at(unit_at);
-        let unit_len = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
+        let unit_len = tail
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit_len);
         let unit = match unit {
             "ns" => 1,
@@ -156,8 +168,12 @@ pub fn parse_time_ns(text: &str, default: TimeUnit) -> Result<u64, UnitError> {
             "d" => 24 * HOUR,
             _ => return Err(malformed()),
         };
-        let part = Decimal::parse(number.trim()).ok_or_else(malformed)?.times(unit);
-        let part = part.and_then(|p| u64::try_from(p).ok()).ok_or_else(too_large)?;
+        let part = Decimal::parse(number.trim())
+            .ok_or_else(malformed)?
+            .times(unit);
+        let part = part
+            .and_then(|p| u64::try_from(p).ok())
+            .ok_or_else(too_large)?;
         total = total.checked_add(part).ok_or_else(too_large)?;
         rest = tail.trim_start();
     }
@@ -193,8 +209,14 @@ pub fn format_size_accurate(bytes: f64) -> String {
 }
 
 fn scaled_size(bytes: f64, decimals: usize) -> String {
-    const UNITS: [(u32, &str); 6] =
-        [(60, "EiB"), (50, "PiB"), (40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    const UNITS: [(u32, &str); 6] = [
+        (60, "EiB"),
+        (50, "PiB"),
+        (40, "TiB"),
+        (30, "GiB"),
+        (20, "MiB"),
+        (10, "KiB"),
+    ];
     // As a float the largest number is 2^64.
     if bytes >= u64::MAX as f64 {
         return "max".to_owned();
