@@ -1,8 +1,92 @@
 //! The commands: arguments as typed, and thin bodies that call the library.
 
+mod report;
+
+use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// How a command ended, if nothing failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All done: exit code 0.
+    Done,
+    /// Done, but something was lost: exit code 3.
+    Lost,
+    /// The recorded command's own exit code.
+    Child(u8),
+}
+
+/// Arguments that cannot be right: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+/// Record and analyse data accesses with DAMON.
+#[derive(Debug, Parser)]
+#[command(name = "damo", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read a record and print what is in it
+    Report(report::Args),
+}
 
 /// Parses the command line, runs the command and maps its outcome.
 pub fn run() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing is left to be done about a closed terminal.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
+    let outcome = dispatch(cli.command, &mut out);
+    // What was printed before a failure belongs to the user, too.
+    let flushed = out.flush().map_err(anyhow::Error::from);
+    match outcome.and_then(|outcome| flushed.map(|()| outcome)) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Lost) => ExitCode::from(3),
+        Ok(Outcome::Child(code)) => ExitCode::from(code),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("damo: {}", one_line(&error));
+            ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn dispatch(command: Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Report(args) => report::run(args, out),
+    }
+}
+
+/// Whether whoever read our output has had enough, like `head`.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// An error and its causes in one line; a cause that the text before it
+/// already ends with is not repeated.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if line.is_empty() {
+            line = text;
+        } else if !line.ends_with(&text) {
+            line = format!("{line}: {text}");
+        }
+    }
+    line.replace('\n', " ")
 }

@@ -1,1 +1,35 @@
-//! Values to text and pictures.
+//! Values to text and pictures, in the forms of v1.7.3.
+
+mod color;
+mod guide;
+mod heats;
+mod loss;
+mod picture;
+mod python;
+mod raw;
+mod wss;
+
+pub use color::Palette;
+pub use guide::write_guide;
+pub use heats::{HeatsForm, write_heats};
+pub use loss::{loss_line, write_gap};
+pub use picture::write_picture;
+pub use python::repr;
+pub use raw::{RawForm, RawWriter};
+pub use wss::{WssForm, write_wss};
+
+use crate::model::units::{format_size, format_time};
+
+/// Size for people, or the plain number.
+fn size(bytes: u64, raw: bool) -> String {
+    if raw {
+        bytes.to_string()
+    } else {
+        format_size(bytes as f64)
+    }
+}
+
+/// Time for people, or the plain number of nanoseconds.
+fn time(ns: u64, raw: bool) -> String {
+    if raw { ns.to_string() } else { format_time(ns) }
+}

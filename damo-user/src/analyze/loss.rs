@@ -1,0 +1,64 @@
+//! What is missing from a record.
+
+use crate::model::{Gap, Item, LossCause};
+
+/// Counts of region samples that are missing from a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Regions that incomplete snapshots announced but do not have.
+    pub incomplete: u64,
+    /// [`LossCause::RingFull`].
+    pub ring_full: u64,
+    /// [`LossCause::Unseen`].
+    pub unseen: u64,
+    /// [`LossCause::Damaged`].
+    pub damaged: u64,
+    /// [`LossCause::Unwritten`].
+    pub unwritten: u64,
+    /// Gaps that do not say how much they lost.
+    pub uncounted_gaps: u64,
+}
+
+impl Losses {
+    /// Takes an item's losses in.
+    pub fn add(&mut self, item: &Item) {
+        match item {
+            Item::Snapshot(snapshot) => {
+                self.incomplete = self.incomplete.saturating_add(u64::from(snapshot.missing));
+            }
+            Item::Gap(gap) => self.add_gap(gap),
+        }
+    }
+
+    fn add_gap(&mut self, gap: &Gap) {
+        let Some(events) = gap.events else {
+            self.uncounted_gaps += 1;
+            return;
+        };
+        let count = match gap.cause {
+            LossCause::RingFull => &mut self.ring_full,
+            LossCause::Unseen => &mut self.unseen,
+            LossCause::Damaged => &mut self.damaged,
+            LossCause::Unwritten => &mut self.unwritten,
+        };
+        *count = count.saturating_add(events);
+    }
+
+    /// How many region samples are known to be missing.
+    pub fn samples(&self) -> u64 {
+        [
+            self.incomplete,
+            self.ring_full,
+            self.unseen,
+            self.damaged,
+            self.unwritten,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
+    }
+
+    /// Whether anything is missing.
+    pub fn any(&self) -> bool {
+        self.samples() > 0 || self.uncounted_gaps > 0
+    }
+}

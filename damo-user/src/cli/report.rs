@@ -1,0 +1,404 @@
+//! `damo report`: raw, heats and wss, in v1.7.3's forms.
+
+use std::io::{IsTerminal, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Subcommand, ValueEnum, value_parser};
+
+use super::{Outcome, UsageError};
+use crate::analyze::{Guide, Heat, HeatSpec, Losses, PerTarget, SortBy, TargetGuide, Wss, WssSpec};
+use crate::import;
+use crate::model::units::{TimeUnit, UnitError, parse_size, parse_time_ns};
+use crate::model::{Item, ReadError, Record, Snapshot};
+use crate::render::{
+    HeatsForm, Palette, RawForm, RawWriter, WssForm, loss_line, write_guide, write_heats,
+    write_picture, write_wss,
+};
+
+/// Arguments of `damo report`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    kind: Kind,
+}
+
+#[derive(Debug, Subcommand)]
+enum Kind {
+    /// Every snapshot, region by region
+    Raw(RawArgs),
+    /// Access frequency over time and address
+    Heats(HeatsArgs),
+    /// Distribution of working set sizes
+    Wss(WssArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct Input {
+    /// Record to read
+    #[arg(short, long, value_name = "FILE", default_value = "damon.data")]
+    input: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct RawArgs {
+    #[command(flatten)]
+    input: Input,
+    /// Only snapshots that start from S to E after the record's start (seconds, or with a unit)
+    #[arg(long, num_args = 2, value_names = ["S", "E"], value_parser = seconds)]
+    duration: Option<Vec<u64>>,
+    /// Print bytes and nanoseconds without units
+    #[arg(long = "raw_number")]
+    raw_number: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct HeatsArgs {
+    #[command(flatten)]
+    input: Input,
+    /// Target to show [default: the one with the most memory]
+    #[arg(long, value_name = "ID")]
+    tid: Option<u64>,
+    /// Number of pixels in time and in address [default: 500 500; 40 80 for --heatmap stdout]
+    #[arg(long, num_args = 2, value_names = ["TIME", "ADDRESS"], value_parser = value_parser!(u32).range(1..))]
+    resol: Option<Vec<u32>>,
+    /// Time to show, as --guide prints it (nanoseconds, or with a unit)
+    #[arg(long = "time_range", num_args = 2, value_names = ["S", "E"], value_parser = nanoseconds)]
+    time_range: Option<Vec<u64>>,
+    /// Addresses to show, as --guide prints them (bytes) [default: the largest region]
+    #[arg(long = "address_range", num_args = 2, value_names = ["S", "E"], value_parser = parse_size)]
+    address_range: Option<Vec<u64>>,
+    /// Print times of the record's clock, not since the start of the time shown
+    #[arg(long = "abs_time")]
+    abs_time: bool,
+    /// Print addresses, not the distance from the first one shown
+    #[arg(long = "abs_addr")]
+    abs_addr: bool,
+    /// Print which times and addresses the record has
+    #[arg(long)]
+    guide: bool,
+    /// Draw a picture; `stdout` draws it in the terminal
+    #[arg(long, value_name = "FILE")]
+    heatmap: Option<PathBuf>,
+    /// Colours of the picture in the terminal
+    #[arg(long = "stdout_heatmap_color", value_enum, default_value = "gray")]
+    stdout_heatmap_color: PaletteArg,
+    /// When to use colours; auto: in a terminal, unless NO_COLOR is set
+    #[arg(long, value_enum, default_value = "auto")]
+    color: ColorArg,
+}
+
+#[derive(Debug, clap::Args)]
+struct WssArgs {
+    #[command(flatten)]
+    input: Input,
+    /// Percentiles to print: from START, in steps of STEP, to before STOP
+    #[arg(short, long, num_args = 3, value_names = ["START", "STOP", "STEP"],
+          default_values = ["0", "101", "25"], allow_negative_numbers = true,
+          value_parser = value_parser!(i32).range(-1000..=1000))]
+    range: Vec<i32>,
+    /// Order of the sizes that percentiles are taken from
+    #[arg(short, long, value_enum, default_value = "size")]
+    sortby: SortArg,
+    /// Print bytes without units
+    #[arg(long = "raw_number")]
+    raw_number: bool,
+    /// How many first snapshots to leave out
+    #[arg(long = "exclude_samples", value_name = "N", default_value = "20")]
+    exclude_samples: u64,
+    /// Fewest accesses of a region that is in the working set
+    #[arg(short = 't', long = "acc_thres", value_name = "N", default_value = "1")]
+    acc_thres: u32,
+    /// Smallest size of a region that is in the working set
+    #[arg(long = "sz_thres", value_name = "SIZE", default_value = "1", value_parser = parse_size)]
+    sz_thres: u64,
+    /// Time over which accesses are taken together (microseconds, or with a unit)
+    #[arg(long = "work_time", value_name = "TIME", default_value = "1", value_parser = microseconds)]
+    work_time_ns: u64,
+    /// Width of the bars; 0 for none
+    #[arg(long = "nr_cols_bar", value_name = "N", default_value = "59", value_parser = value_parser!(u16).range(..=10_000))]
+    nr_cols_bar: u16,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PaletteArg {
+    Gray,
+    Flame,
+    Emotion,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ColorArg {
+    Always,
+    Never,
+    Auto,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SortArg {
+    Time,
+    Size,
+}
+
+fn seconds(text: &str) -> Result<u64, UnitError> {
+    parse_time_ns(text, TimeUnit::S)
+}
+
+fn nanoseconds(text: &str) -> Result<u64, UnitError> {
+    parse_time_ns(text, TimeUnit::Ns)
+}
+
+fn microseconds(text: &str) -> Result<u64, UnitError> {
+    parse_time_ns(text, TimeUnit::Us)
+}
+
+/// The two values of an option that takes two.
+fn pair<T: Copy>(values: &Option<Vec<T>>) -> Option<(T, T)> {
+    match values.as_deref() {
+        Some([first, second]) => Some((*first, *second)),
+        _ => None,
+    }
+}
+
+/// Runs `damo report`.
+///
+/// # Errors
+/// The record cannot be read, or nothing of it fits the arguments.
+pub fn run(args: Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let losses = match args.kind {
+        Kind::Raw(args) => raw(&args, out)?,
+        Kind::Heats(args) => heats(&args, out)?,
+        Kind::Wss(args) => wss(&args, out)?,
+    };
+    out.flush()?;
+    Ok(match loss_line(&losses) {
+        Some(line) => {
+            eprintln!("damo: {line}");
+            Outcome::Lost
+        }
+        None => Outcome::Done,
+    })
+}
+
+fn open(input: &Input) -> anyhow::Result<Box<dyn Record>> {
+    let path = &input.input;
+    match import::open(path) {
+        Err(ReadError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Err(anyhow::anyhow!(
+                "{}: there is no such file; make a record with `sudo damo record ...`, or name one with --input",
+                path.display()
+            ))
+        }
+        result => Ok(result?),
+    }
+}
+
+/// Gives every item of a record to `take`.
+fn for_each(
+    record: &mut dyn Record,
+    mut take: impl FnMut(&Item) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    for item in record.items()? {
+        take(&item?)?;
+    }
+    Ok(())
+}
+
+/// Gives every snapshot of a record to `take`, and counts what is missing.
+fn fold(record: &mut dyn Record, mut take: impl FnMut(&Snapshot)) -> anyhow::Result<Losses> {
+    let mut losses = Losses::default();
+    for_each(record, |item| {
+        losses.add(item);
+        if let Item::Snapshot(snapshot) = item {
+            take(snapshot);
+        }
+        Ok(())
+    })?;
+    Ok(losses)
+}
+
+fn raw(args: &RawArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
+    let duration_ns = pair(&args.duration);
+    if let Some((start, end)) = duration_ns.filter(|(start, end)| start > end) {
+        return Err(UsageError(format!(
+            "--duration {start} ns to {end} ns ends before it starts"
+        ))
+        .into());
+    }
+    let form = RawForm {
+        raw_number: args.raw_number,
+        duration_ns,
+    };
+    let mut record = open(&args.input)?;
+    let mut losses = Losses::default();
+    let mut targets = PerTarget::<()>::default();
+    // One target after the other, as v1.7.3 does. The first is printed while
+    // the others are being found.
+    let mut writer = RawWriter::new(&mut *out, None, form);
+    for_each(&mut *record, |item| {
+        losses.add(item);
+        if let Item::Snapshot(snapshot) = item {
+            targets.entry(snapshot.target, || ());
+        }
+        Ok(writer.write(item)?)
+    })?;
+    for (target, ()) in targets.iter().skip(1) {
+        let mut writer = RawWriter::new(&mut *out, Some(*target), form);
+        for_each(&mut *record, |item| Ok(writer.write(item)?))?;
+    }
+    Ok(losses)
+}
+
+fn heats(args: &HeatsArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
+    if let Some(file) = args
+        .heatmap
+        .as_deref()
+        .filter(|file| *file != Path::new("stdout"))
+    {
+        return Err(no_picture_file(file).into());
+    }
+    let mut record = open(&args.input)?;
+    let mut guide = Guide::default();
+    let losses = fold(&mut *record, |snapshot| guide.add(snapshot))?;
+    let guides = guide.finish();
+    if args.guide {
+        write_guide(out, &guides)?;
+        return Ok(losses);
+    }
+    let guide = choose(&guides, args.tid)?;
+    let default_resolution = if args.heatmap.is_some() {
+        (40, 80)
+    } else {
+        (500, 500)
+    };
+    let resolution = pair(&args.resol).map_or(default_resolution, |(time, space)| {
+        (time as usize, space as usize)
+    });
+    let spec = HeatSpec {
+        target: guide.target,
+        time: range(&args.time_range).unwrap_or(guide.time.clone()),
+        space: match range(&args.address_range) {
+            Some(space) => space,
+            None => guide
+                .largest()
+                .context("the record has no regions")?
+                .clone(),
+        },
+        resolution,
+    };
+    let mut heat = Heat::new(&spec).map_err(|error| {
+        UsageError(format!(
+            "{error}; see --resol, --time_range and --address_range"
+        ))
+    })?;
+    fold(&mut *record, |snapshot| heat.add(snapshot))?;
+    let map = heat.finish();
+    if args.heatmap.is_some() {
+        write_picture(out, &map, args.palette())?;
+    } else {
+        let form = HeatsForm {
+            absolute_time: args.abs_time,
+            absolute_address: args.abs_addr,
+        };
+        write_heats(out, &map, form)?;
+    }
+    Ok(losses)
+}
+
+impl HeatsArgs {
+    /// The colours to use; `None` for none.
+    fn palette(&self) -> Option<Palette> {
+        let in_color = match self.color {
+            ColorArg::Always => true,
+            ColorArg::Never => false,
+            // See no-color.org: set and not empty.
+            ColorArg::Auto => {
+                let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                std::io::stdout().is_terminal() && !no_color
+            }
+        };
+        in_color.then_some(match self.stdout_heatmap_color {
+            PaletteArg::Gray => Palette::Gray,
+            PaletteArg::Flame => Palette::Flame,
+            PaletteArg::Emotion => Palette::Emotion,
+        })
+    }
+}
+
+fn no_picture_file(file: &Path) -> UsageError {
+    let known = ["pdf", "png", "jpeg", "svg"];
+    let extension = file.extension().and_then(|extension| extension.to_str());
+    let file = file.display();
+    UsageError(
+        if extension.is_some_and(|extension| known.contains(&extension)) {
+            format!(
+                "--heatmap {file}: pictures in files come with a later version; use `--heatmap stdout`"
+            )
+        } else {
+            format!("--heatmap {file}: not a kind of picture; use `--heatmap stdout`")
+        },
+    )
+}
+
+fn range(values: &Option<Vec<u64>>) -> Option<Range<u64>> {
+    pair(values).map(|(start, end)| start..end)
+}
+
+/// The guide of the target that was asked for, or the one with the most memory.
+fn choose(guides: &[TargetGuide], tid: Option<u64>) -> anyhow::Result<&TargetGuide> {
+    let Some(tid) = tid else {
+        return guides.first().context("the record has no regions");
+    };
+    let chosen = guides.iter().find(|guide| guide.target.target_id == tid);
+    chosen.ok_or_else(|| {
+        let ids: Vec<String> = guides
+            .iter()
+            .map(|g| g.target.target_id.to_string())
+            .collect();
+        UsageError(format!(
+            "--tid {tid}: the record has no such target, but {}",
+            ids.join(", ")
+        ))
+        .into()
+    })
+}
+
+fn wss(args: &WssArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
+    let percentiles = percentiles(&args.range)?;
+    let mut record = open(&args.input)?;
+    let mut wss = Wss::new(WssSpec {
+        exclude_samples: args.exclude_samples,
+        work_time_ns: args.work_time_ns,
+        acc_thres: args.acc_thres,
+        sz_thres: args.sz_thres,
+    });
+    let losses = fold(&mut *record, |snapshot| wss.add(snapshot))?;
+    let sort_by = match args.sortby {
+        SortArg::Time => SortBy::Time,
+        SortArg::Size => SortBy::Size,
+    };
+    let form = WssForm {
+        percentiles,
+        raw_number: args.raw_number,
+        nr_cols_bar: args.nr_cols_bar,
+    };
+    write_wss(out, &wss.finish(sort_by), &form)?;
+    Ok(losses)
+}
+
+/// The percentiles of `--range START STOP STEP`; only 0 to 100 exist.
+fn percentiles(range: &[i32]) -> Result<Vec<u64>, UsageError> {
+    let usage = |what| UsageError(format!("--range: {what}, as in --range 0 101 25"));
+    let [start, stop, step] = *range else {
+        return Err(usage("give START, STOP and STEP"));
+    };
+    if step == 0 {
+        return Err(usage("STEP must not be 0"));
+    }
+    let in_range = |at: &i32| if step > 0 { *at < stop } else { *at > stop };
+    let values = std::iter::successors(Some(start), |at| Some(at + step)).take_while(in_range);
+    Ok(values
+        .filter_map(|at| u64::try_from(at).ok().filter(|at| *at <= 100))
+        .collect())
+}

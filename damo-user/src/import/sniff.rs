@@ -1,0 +1,104 @@
+//! What a file is, from its first bytes.
+
+use super::legacy::Layout;
+
+/// First bytes of our own record files.
+pub const OWN_MAGIC: &[u8; 8] = b"\x89DMOR\r\n\x1a";
+
+/// What a file's first bytes say.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Our own record file.
+    Own,
+    /// v1.7.3's binary record.
+    Legacy(Layout),
+    /// Text, perhaps of perf or trace-cmd.
+    Text,
+    /// Nothing that can be read.
+    Other {
+        /// What it looks like.
+        looks: String,
+        /// What to do.
+        hint: &'static str,
+    },
+}
+
+fn other(looks: impl Into<String>, hint: &'static str) -> Format {
+    Format::Other {
+        looks: looks.into(),
+        hint,
+    }
+}
+
+/// Known formats of others, by first bytes.
+const OTHERS: [(&[u8], &str, &str); 6] = [
+    (
+        b"PERFILE2",
+        "perf.data",
+        "convert it with `perf script -i FILE > FILE.txt`",
+    ),
+    (
+        b"\x17\x08\x44tracing",
+        "trace-cmd's trace.dat",
+        "convert it with `trace-cmd report FILE > FILE.txt`",
+    ),
+    (b"\x1f\x8b", "gzip", "decompress it with `gzip -d` first"),
+    (
+        b"\x28\xb5\x2f\xfd",
+        "zstd",
+        "decompress it with `zstd -d` first",
+    ),
+    (b"\xfd7zXZ", "xz", "decompress it with `xz -d` first"),
+    (
+        b"\x78",
+        "zlib data, perhaps damo 3's compressed JSON",
+        "convert it to perf_script with damo 3",
+    ),
+];
+
+/// Decides on a file's format from (at least) its first few hundred bytes.
+pub fn sniff(head: &[u8]) -> Format {
+    if head.is_empty() {
+        return other("an empty file", "was the recorder stopped before it wrote?");
+    }
+    if head.starts_with(OWN_MAGIC) {
+        return Format::Own;
+    }
+    if let Some(layout) = Layout::of_header(head) {
+        return match layout {
+            Ok(layout) => Format::Legacy(layout),
+            Err(version) => other(
+                format!("a binary record of version {version}"),
+                "versions 0 to 2 of little-endian machines are known",
+            ),
+        };
+    }
+    // A headerless record may begin with any byte, so it goes before magics
+    // as short as zlib's.
+    if Layout::fits_headerless(head) {
+        return Format::Legacy(Layout::V0);
+    }
+    if let Some((_, looks, hint)) = OTHERS.iter().find(|(magic, ..)| head.starts_with(magic)) {
+        return other(*looks, hint);
+    }
+    if !is_text(head) {
+        let first: Vec<String> = head.iter().take(8).map(|b| format!("{b:02x}")).collect();
+        return other(
+            format!("unknown binary data (it begins with {})", first.join(" ")),
+            "is it the right file?",
+        );
+    }
+    match head.iter().find(|b| !b.is_ascii_whitespace()) {
+        Some(b'[' | b'{') => other(
+            "JSON, perhaps of damo 3",
+            "convert it to perf_script with damo 3",
+        ),
+        _ => Format::Text,
+    }
+}
+
+/// Whether there are no control characters but white space.
+fn is_text(head: &[u8]) -> bool {
+    head.iter()
+        .all(|b| *b >= b' ' && *b != 0x7f || matches!(b, b'\t' | b'\n' | b'\r' | 0x1b))
+}

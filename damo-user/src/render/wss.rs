@@ -1,0 +1,68 @@
+//! `report wss`.
+
+use std::io::{self, Write};
+
+use super::size;
+use crate::analyze::TargetWss;
+
+/// What is printed, and how.
+#[derive(Clone, Debug)]
+pub struct WssForm {
+    /// Percentiles, in the order of lines; those above 100 are left out.
+    pub percentiles: Vec<u64>,
+    /// Bytes instead of numbers with units.
+    pub raw_number: bool,
+    /// Width of the bars; 0 for none.
+    pub nr_cols_bar: u16,
+}
+
+/// Prints the distribution of every target's working set sizes.
+///
+/// # Errors
+/// `out` cannot be written.
+pub fn write_wss(out: &mut dyn Write, targets: &[TargetWss], form: &WssForm) -> io::Result<()> {
+    writeln!(out, "# <percentile> <wss>")?;
+    for target in targets {
+        writeln!(out, "# target_id\t{}", target.target.target_id)?;
+        write_target(out, target, form)?;
+    }
+    if targets.is_empty() {
+        writeln!(out, "# no snapshot")?;
+    }
+    Ok(())
+}
+
+fn write_target(out: &mut dyn Write, target: &TargetWss, form: &WssForm) -> io::Result<()> {
+    let Some(mean) = target.mean() else {
+        return writeln!(out, "# no snapshot");
+    };
+    let mean = match form.raw_number {
+        true => (mean as u64).to_string(),
+        false => crate::model::units::format_size(mean),
+    };
+    writeln!(out, "# avr:\t{mean}")?;
+    let lines: Vec<(u64, u64)> = form
+        .percentiles
+        .iter()
+        .filter_map(|p| Some((*p, target.percentile(*p)?)))
+        .collect();
+    let longest = lines.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
+    for (percentile, bytes) in lines {
+        write!(out, "{percentile:3} {:>15}", size(bytes, form.raw_number))?;
+        if form.nr_cols_bar > 0 {
+            let width = usize::from(form.nr_cols_bar);
+            let stars = "*".repeat(stars(bytes, longest, width));
+            write!(out, " |{stars:<width$}|")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// How much of a bar's width a value takes, rounded down.
+fn stars(bytes: u64, longest: u64, width: usize) -> usize {
+    if longest == 0 {
+        return 0;
+    }
+    (bytes as f64 * width as f64 / longest as f64) as usize
+}
