@@ -1,14 +1,15 @@
 //! Record and analyse data accesses with DAMON.
 //!
 //! Floors, top to bottom; an arrow goes down only:
-//! `cli` (commands) → `render`, `import` → `store`, `control`, `source`,
-//! `analyze` → `sys`, `model`. See docs/DESIGN.md.
+//! `cli` (commands) → `recorder`, `render`, `import` → `store`, `control`,
+//! `source`, `analyze` → `sys`, `model`. See docs/DESIGN.md.
 
 pub mod analyze;
 pub mod cli;
 pub mod control;
 pub mod import;
 pub mod model;
+pub mod recorder;
 pub mod render;
 pub mod source;
 pub mod store;

@@ -1,5 +1,6 @@
 //! The commands: arguments as typed, and thin bodies that call the library.
 
+mod record;
 mod report;
 
 use std::io::{self, BufWriter, Write};
@@ -33,6 +34,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Record data accesses into a file
+    Record(record::Args),
     /// Read a record and print what is in it
     Report(report::Args),
 }
@@ -65,6 +68,7 @@ pub fn run() -> ExitCode {
 
 fn dispatch(command: Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     match command {
+        Command::Record(args) => record::run(args),
         Command::Report(args) => report::run(args, out),
     }
 }

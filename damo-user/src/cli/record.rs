@@ -1,11 +1,12 @@
 //! `damo record`: what is typed → a [`Plan`] → recording it.
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write, stderr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 
 use super::{Outcome, UsageError};
 use crate::control::{Spec, TargetSpec};
@@ -13,18 +14,18 @@ use crate::model::units::{self, TimeUnit};
 use crate::model::{Intervals, Ops};
 use crate::recorder::{self, Ended, Plan, Report, Watch};
 use crate::source;
-use crate::sys::child::CommandLine;
+use crate::sys::command_line::CommandLine;
 use crate::sys::{iomem, output};
 
 /// Record data accesses into a file
-#[derive(Debug, Args)]
+#[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sudo damo record \"sleep 5\"             a command, from its first instruction on
   sudo damo record $(pidof postgres)     running processes
   sudo damo record paddr --timeout 60s   all physical memory, for a minute
 Then: damo report heats --heatmap stdout, damo report wss, damo report raw")]
-pub struct RecordArgs {
+pub struct Args {
     /// What to watch: a command line, process ids, or `paddr` for the
     /// physical memory; a number is a process id
     ///
@@ -117,12 +118,17 @@ struct Regions(Vec<(u64, u64)>);
 ///
 /// # Errors
 /// What was typed cannot be used, or the recording failed.
-pub fn run(args: RecordArgs) -> Result<Outcome> {
+pub fn run(args: Args) -> Result<Outcome> {
     if args.debug_bpf {
         print_log();
     }
     let out = args.out.clone();
     let plan = args.plan()?;
+    if let Watch::Command(command) = &plan.watch
+        && let Some(note) = command.note()
+    {
+        let _ = writeln!(stderr(), "damo: {note}");
+    }
     if stderr().is_terminal() && !matches!(plan.watch, Watch::Command(_)) {
         let _ = writeln!(stderr(), "Press Ctrl+C to stop");
     }
@@ -139,7 +145,7 @@ pub fn run(args: RecordArgs) -> Result<Outcome> {
         Report {
             status: Some(status),
             ..
-        } => Outcome::Child(status),
+        } => Outcome::Child(status.code()),
         Report { .. } => Outcome::Done,
     })
 }
@@ -151,15 +157,15 @@ fn summarize(out: &std::path::Path, report: &Report) {
         stderr(),
         "{}: {} snapshots, {} region samples, {} in {:.1} s, {} lost",
         out.display(),
-        units::number(stats.snapshots),
-        units::number(stats.samples),
-        units::size(stats.bytes),
+        units::format_number(stats.snapshots),
+        units::format_number(stats.samples),
+        units::format_size(stats.bytes as f64),
         report.duration.as_secs_f64(),
-        units::number(stats.lost),
+        units::format_number(stats.lost),
     );
 }
 
-impl RecordArgs {
+impl Args {
     fn plan(self) -> Result<Plan> {
         let watch = deduce(&self.target)?;
         let physical = matches!(watch, Watch::Physical);
@@ -242,8 +248,10 @@ fn deduce(words: &[String]) -> Result<Watch> {
     }
     match words {
         [only] if only == "paddr" => Ok(Watch::Physical),
-        [only] => Ok(Watch::Command(CommandLine::parse(only)?)),
-        several => Ok(Watch::Command(CommandLine::from_words(several)?)),
+        words => {
+            let words = words.iter().map(OsString::from).collect();
+            Ok(Watch::Command(CommandLine::from_args(words)?))
+        }
     }
 }
 

@@ -87,6 +87,23 @@ impl Session {
         }
     }
 
+    /// Checks, changing nothing, whether DAMON can be used at all: the rights,
+    /// the interface, and that nobody else uses it. Returns whether DAMON_STAT
+    /// runs and is to be paused.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(system: &System, options: Options) -> Result<bool, ControlError> {
+        let tree = system.admin();
+        if !system.is_root {
+            return Err(ControlError::NotRoot);
+        }
+        if !tree.exists("kdamonds/nr_kdamonds") {
+            return Err(ControlError::NoDamon(tree.root().to_owned()));
+        }
+        check_others(system, options)
+    }
+
     fn set_up(&mut self, tree: &Tree, spec: &Spec, pause_stat: bool) -> Result<(), ControlError> {
         if pause_stat {
             // Noted first: a write that fails may have had its effect.
@@ -190,6 +207,29 @@ impl Session {
         Ok(kdamond.map(|kdamond| ControlError::KdamondRuns(Box::new(kdamond))))
     }
 
+    /// Switches our kdamond off, if it is still on; the parameters stay.
+    ///
+    /// # Errors
+    /// DAMON's files cannot be read or written.
+    pub fn turn_off(&mut self) -> Result<(), FileError> {
+        if !self.undo.switched_on {
+            return Ok(());
+        }
+        let tree = self.system.admin();
+        insist(|| {
+            if !self.ours_is_on(&tree)? {
+                return Ok(());
+            }
+            match tree.write(STATE, "off") {
+                // It may have ended by itself since: EPERM or EINVAL, by kernel.
+                Err(error) if self.ours_is_on(&tree)? => Err(error),
+                _ => Ok(()),
+            }
+        })?;
+        self.undo.switched_on = false;
+        Ok(())
+    }
+
     /// Whether our kdamond runs. It stops by itself when all targets have ended.
     ///
     /// # Errors
@@ -217,11 +257,8 @@ impl Session {
     pub fn restore(&mut self) -> Result<(), NotRestored> {
         let mut left = Vec::new();
         let tree = self.system.admin();
-        if self.undo.switched_on {
-            match self.turn_off(&tree) {
-                Ok(()) => self.undo.switched_on = false,
-                Err(error) => left.push(Leftover::StillOn(error)),
-            }
+        if let Err(error) = self.turn_off() {
+            left.push(Leftover::StillOn(error));
         }
         if self.undo.staged && !self.undo.switched_on {
             match self.restore_parameters(&tree) {
@@ -244,19 +281,6 @@ impl Session {
         }
     }
 
-    /// Switches off what is on, if it is ours.
-    fn turn_off(&self, tree: &Tree) -> Result<(), FileError> {
-        insist(|| {
-            if !self.ours_is_on(tree)? {
-                return Ok(());
-            }
-            match tree.write(STATE, "off") {
-                // It may have ended by itself since: EPERM or EINVAL, by kernel.
-                Err(error) if self.ours_is_on(tree)? => Err(error),
-                _ => Ok(()),
-            }
-        })
-    }
 
     /// Whether the kdamond that is on is the one that we started: somebody may
     /// have started another after ours ended.

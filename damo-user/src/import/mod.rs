@@ -43,12 +43,7 @@ pub fn open(path: &Path) -> Result<Box<dyn Record>, ReadError> {
     let mut head = Vec::new();
     (&file).take(HEAD).read_to_end(&mut head).map_err(io)?;
     match sniff::sniff(&head) {
-        Format::Own => {
-            // WIRE HERE: Ok(Box::new(crate::store::Reader::open(path)?))
-            Err(unsupported(
-                "a damo record file, which this build cannot read yet".to_owned(),
-            ))
-        }
+        Format::Own => Ok(Box::new(crate::store::Reader::open(path)?)),
         Format::Legacy(layout) => Ok(Box::new(legacy::LegacyRecord::open(path, file, layout)?)),
         Format::Text => Ok(Box::new(perf_script::ScriptRecord::open(path, file)?)),
         Format::Other { looks, hint } => Err(unsupported(format!(

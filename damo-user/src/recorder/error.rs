@@ -7,7 +7,6 @@ use crate::source::SourceError;
 use crate::store::WriteError;
 use crate::sys::caller::CallerError;
 use crate::sys::child::ChildError;
-use crate::sys::iomem::IomemError;
 use crate::sys::output::OutputError;
 use crate::sys::process::ProcessError;
 
@@ -41,9 +40,6 @@ pub enum RecordError {
     /// A process to watch is not there.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// The physical memory's ranges cannot be found out.
-    #[error(transparent)]
-    Iomem(#[from] IomemError),
     /// Who asked for it is unclear.
     #[error(transparent)]
     Caller(#[from] CallerError),

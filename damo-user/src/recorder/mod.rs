@@ -14,17 +14,19 @@ mod spool;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use crate::control::{Options as ControlOptions, Session, Spec, System, kdamond_threads};
+use crate::control::{Options as ControlOptions, Session, Spec, System, others};
 use crate::model::{Meta, TargetInfo};
 use crate::source::{Assembler, Options as TapOptions, Tap};
 use crate::store::{Stats, Writer};
 use crate::sys::caller::Caller;
-use crate::sys::child::{CommandLine, Held, Running};
+use crate::sys::child::{self, Held, Running};
+use crate::sys::clock;
+use crate::sys::command_line::CommandLine;
+use crate::sys::host::Host;
 use crate::sys::output::Output;
-use crate::sys::{clock, host, process};
+use crate::sys::process::Process;
 
 pub use error::RecordError;
 pub use pump::Ended;
@@ -79,7 +81,7 @@ pub struct Report {
     /// Length of the recording.
     pub duration: Duration,
     /// How the command ended, if damo started one and it ended by itself.
-    pub status: Option<ExitStatus>,
+    pub status: Option<child::Ended>,
 }
 
 /// Records until the target ends, the time is up or a signal comes.
@@ -105,13 +107,14 @@ async fn run(mut plan: Plan) -> Result<Report, RecordError> {
     };
     Session::check(&system, options)?;
     let caller = Caller::from_env()?;
-    // Each of these takes itself back when it is dropped: the command is
-    // killed, the file removed and an older one put back in its place.
-    let held = plan.start(caller.as_ref())?;
-    let output = Output::create(&plan.out, plan.mode, caller.as_ref())?;
+    let owner = caller.as_ref().map(Caller::owner);
+    // Each of these takes itself back when it is dropped: the file, which has
+    // no name yet, is gone; the command is killed; DAMON is put back.
+    let mut output = Output::create(&plan.out, plan.mode, owner)?;
+    let watched = plan.find_or_start(caller.as_ref())?;
     let mut session = Session::prepare(&system, &plan.spec, options)?;
+    let mut tap = Tap::attach(&others::kdamond_threads(&system)?, &plan.tap)?;
 
-    let mut tap = Tap::attach(&kdamond_threads(&system)?, &plan.tap)?;
     let (mono_ns, wall_ns) = (clock::monotonic_ns(), clock::wall_ns());
     let mut meta = Meta {
         event_format: tap.format().to_owned(),
@@ -119,37 +122,38 @@ async fn run(mut plan: Plan) -> Result<Report, RecordError> {
         mono_ns,
         ..plan.meta()
     };
-    let file = output.try_clone_file()?;
+    let file = output.file().try_clone().map_err(RecordError::Disk)?;
     let mut writer = Writer::new(Spool::start(file).map_err(RecordError::Disk)?, &meta)?;
     let mut assembler = Assembler::new(Some(plan.spec.intervals));
-
     assembler.started(clock::monotonic_ns());
     let kdamond = session.turn_on()?;
     tap.only(kdamond)?;
     meta.kdamond = Some(kdamond);
     writer.meta(&meta)?;
     writer.clock(mono_ns, wall_ns)?;
-    let mut command = held.map(Held::release).transpose()?;
     // From here on there is something to keep.
-    output.keep();
+    output.keep()?;
+    let (gone, command) = watched.release()?;
 
     let begun = Instant::now();
-    let gone = plan.pidfds(command.as_ref())?;
     let mut pump = Pump::new(tap, assembler, writer, kdamond);
     let pumped = pump
         .run(&mut session, gone, plan.timeout, plan.tick(), &mut signals)
         .await;
     let duration = begun.elapsed();
+    // Whatever failed, each of these is done before anything is said of it.
     let off = session.turn_off();
     let finished = pumped.and_then(|ended| Ok((ended, pump.finish()?)));
     let restored = session.restore();
-    let status = match command.as_mut() {
-        Some(command) => command.end(GRACE)?,
-        None => None,
-    };
+    let by_itself = matches!(finished, Ok((Ended::Target, _)));
+    let status = command.map(|mut command| match by_itself {
+        true => command.wait().map(Some),
+        false => command.terminate(GRACE).map(|_| None),
+    });
     let (ended, stats) = finished?;
     off?;
     restored?;
+    let status = status.transpose().map_err(RecordError::Runtime)?.flatten();
     Ok(Report {
         ended,
         stats,
@@ -158,38 +162,51 @@ async fn run(mut plan: Plan) -> Result<Report, RecordError> {
     })
 }
 
+/// What is watched, until it is gone.
+enum Watched {
+    /// Ours, and not begun yet.
+    Held(Held),
+    /// Somebody else's.
+    Processes(Vec<OwnedFd>),
+    /// Always there.
+    Memory,
+}
+
+impl Watched {
+    /// Lets a held command begin. Gives what becomes readable when the targets
+    /// are gone, and the command.
+    fn release(self) -> Result<(Vec<OwnedFd>, Option<Running>), RecordError> {
+        match self {
+            Watched::Held(held) => {
+                let command = held.release().map_err(RecordError::Runtime)?;
+                let pidfd = command.pidfd().map_err(RecordError::Runtime)?;
+                Ok((vec![pidfd], Some(command)))
+            }
+            Watched::Processes(pidfds) => Ok((pidfds, None)),
+            Watched::Memory => Ok((Vec::new(), None)),
+        }
+    }
+}
+
 impl Plan {
-    /// Starts the command, held before its first instruction, and fills its
-    /// pid in; or checks that the processes are there.
-    fn start(&mut self, caller: Option<&Caller>) -> Result<Option<Held>, RecordError> {
+    /// Finds the processes, or starts the command, held before its first
+    /// instruction, and fills its pid in.
+    fn find_or_start(&mut self, caller: Option<&Caller>) -> Result<Watched, RecordError> {
         match &self.watch {
-            Watch::Physical => Ok(None),
+            Watch::Physical => Ok(Watched::Memory),
             Watch::Pids(pids) => {
-                for &pid in pids {
-                    process::check(pid)?;
-                }
-                Ok(None)
+                let pidfd = |&pid| Process::find(pid)?.pidfd();
+                Ok(Watched::Processes(
+                    pids.iter().map(pidfd).collect::<Result<_, _>>()?,
+                ))
             }
             Watch::Command(command) => {
-                let caller = caller.filter(|_| !self.as_root);
-                let held = Held::spawn(command, caller)?;
+                let held = Held::start(command, caller.filter(|_| !self.as_root))?;
                 for target in &mut self.spec.targets {
                     target.pid = Some(held.pid());
                 }
-                Ok(Some(held))
+                Ok(Watched::Held(held))
             }
-        }
-    }
-
-    /// What becomes readable when the targets are gone.
-    fn pidfds(&self, command: Option<&Running>) -> Result<Vec<OwnedFd>, RecordError> {
-        match (&self.watch, command) {
-            (_, Some(command)) => Ok(vec![command.pidfd()?]),
-            (Watch::Pids(pids), None) => {
-                // One that is gone by now needs no waiting for.
-                Ok(pids.iter().filter_map(|&pid| process::pidfd(pid).ok()).collect())
-            }
-            _ => Ok(Vec::new()),
         }
     }
 
@@ -200,7 +217,7 @@ impl Plan {
 
     /// What is known of the recording beforehand.
     fn meta(&self) -> Meta {
-        let host = host::Host::read();
+        let host = Host::here();
         let targets = self.spec.targets.iter().zip(0..);
         Meta {
             tool: format!("damo {}", env!("CARGO_PKG_VERSION")),
@@ -216,7 +233,7 @@ impl Plan {
                 .map(|(target, target_id)| TargetInfo {
                     target_id,
                     pid: target.pid,
-                    comm: target.pid.and_then(process::comm),
+                    comm: target.pid.and_then(|pid| Some(Process::find(pid).ok()?.comm)),
                 })
                 .collect(),
             ..Meta::default()

@@ -30,7 +30,7 @@ impl Progress {
         }
         self.drawn = Some(Instant::now());
         let seconds = elapsed.as_secs();
-        let size = units::size(bytes);
+        let size = units::format_size(bytes as f64);
         // A terminal that went away is no reason to stop recording.
         let _ = write!(
             stderr(),

@@ -3,8 +3,6 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::time::MissedTickBehavior;
 
 use super::RecordError;
@@ -16,6 +14,7 @@ use crate::model::Item;
 use crate::source::{Assembler, Tap};
 use crate::store::Writer;
 use crate::sys::clock;
+use crate::sys::readiness::Readiness;
 
 /// What ended a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,9 +64,7 @@ impl Pump {
         signals: &mut Signals,
     ) -> Result<Ended, RecordError> {
         let ring = self.tap.as_fd().try_clone_to_owned();
-        let ring = ring
-            .and_then(|fd| AsyncFd::with_interest(fd, Interest::READABLE))
-            .map_err(RecordError::Runtime)?;
+        let ring = ring.and_then(Readiness::of).map_err(RecordError::Runtime)?;
         let targets = all_gone(gone);
         tokio::pin!(targets);
         let over = async {
@@ -83,10 +80,8 @@ impl Pump {
         let mut progress = Progress::new();
         let ended = loop {
             tokio::select! {
-                ready = ring.readable() => {
-                    // Edge-triggered: cleared before draining, so that what
-                    // comes in between notifies again.
-                    ready.map_err(RecordError::Runtime)?.clear_ready();
+                ready = ring.wait() => {
+                    ready.map_err(RecordError::Runtime)?;
                     self.drain()?;
                 }
                 _ = ticks.tick() => {
@@ -174,8 +169,8 @@ impl Pump {
             return Err(error);
         }
         self.writer.clock(now, clock::wall_ns())?;
-        let (stats, spool) = self.writer.finish()?;
-        spool.finish().map_err(RecordError::Disk)?;
+        let stats = self.writer.finish()?;
+        self.writer.into_sink().finish().map_err(RecordError::Disk)?;
         Ok(stats)
     }
 }
@@ -194,8 +189,7 @@ async fn all_gone(pidfds: Vec<OwnedFd>) -> std::io::Result<()> {
         return std::future::pending().await;
     }
     for pidfd in pidfds {
-        let pidfd = AsyncFd::with_interest(pidfd, Interest::READABLE)?;
-        pidfd.readable().await?.retain_ready();
+        Readiness::of(pidfd)?.wait().await?;
     }
     Ok(())
 }

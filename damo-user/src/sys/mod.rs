@@ -8,4 +8,5 @@ pub mod host;
 pub mod iomem;
 pub mod output;
 pub mod process;
+pub mod readiness;
 mod shell;
