@@ -1,1 +1,3 @@
 //! Helpers shared by the tests of the `damo` binary.
+
+pub mod workload;

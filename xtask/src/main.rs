@@ -1,2 +1,46 @@
-//! The project's own commands.
-fn main() {}
+//! The project's own commands: `cargo xtask --help`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod build;
+mod cache;
+mod console;
+mod debian;
+mod demo;
+mod guest;
+mod initramfs;
+mod kernels;
+mod qemu;
+mod sandbox;
+mod selftest;
+mod tally;
+mod test;
+
+/// The project's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Command {
+    Guest(guest::Args),
+    GuestSelftest(selftest::Args),
+    Test(test::Args),
+    ReleaseCheck(test::ReleaseArgs),
+    Demo(demo::Args),
+    Sandbox(sandbox::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Command::parse() {
+        Command::Guest(args) => guest::main(&args),
+        Command::GuestSelftest(args) => selftest::main(&args),
+        Command::Test(args) => test::main(&args),
+        Command::ReleaseCheck(args) => test::release_check(&args),
+        Command::Demo(args) => demo::main(&args),
+        Command::Sandbox(args) => sandbox::main(&args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,163 @@
+//! The workloads' logs tell the truth.
+
+// Clippy knows only functions marked #[test] as tests.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use damo_tests::workload::{Area, Layout, Phase};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const ZIGZAG: &str = env!("CARGO_BIN_EXE_zigzag");
+const STAIRS: &str = env!("CARGO_BIN_EXE_stairs");
+const HOTCOLD: &str = env!("CARGO_BIN_EXE_hotcold");
+
+/// Runs a workload and reads its log.
+fn log_of(program: &str, args: &[&str]) -> (Vec<Area>, Vec<Phase>) {
+    let output = Command::new(program)
+        .args(["--log", "-", "--size", "64K"])
+        .args(args)
+        .output()
+        .unwrap();
+    parse(&output)
+}
+
+fn parse(output: &Output) -> (Vec<Area>, Vec<Phase>) {
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let mut lines = text.lines();
+    let layout: Layout = serde_json::from_str(lines.next().unwrap()).unwrap();
+    let phases = lines.map(|line| serde_json::from_str(line).unwrap());
+    (layout.areas, phases.collect())
+}
+
+/// The numbers of the areas used, phase by phase.
+fn used(areas: &[Area], phases: &[Phase]) -> Vec<usize> {
+    let number = |phase: &Phase| {
+        assert_eq!(phase.areas.len(), 1);
+        assert!(phase.areas[0].passes > 0, "{phase:?}");
+        let place = areas.iter().position(|area| *area == phase.areas[0].area);
+        place.unwrap()
+    };
+    phases.iter().map(number).collect()
+}
+
+#[test]
+fn zigzag_uses_two_areas_in_turn_without_a_break() {
+    let args = ["--period", "100ms", "--duration", "450ms"];
+    let (areas, phases) = log_of(ZIGZAG, &args);
+    assert_eq!(areas.len(), 2);
+    assert_eq!(used(&areas, &phases), [0, 1, 0, 1, 0]);
+    for pair in phases.windows(2) {
+        assert_eq!(pair[0].end_ns, pair[1].start_ns);
+    }
+    // No drift: the whole time is as asked, whatever the phases' own delays.
+    let total = phases[4].end_ns - phases[0].start_ns;
+    assert!((450_000_000..1_450_000_000).contains(&total), "{total}");
+    for area in &areas {
+        let (start, end) = area.range().unwrap();
+        assert_eq!((start % 4096, end - start), (0, 64 << 10));
+    }
+}
+
+#[test]
+fn stairs_climbs_all_areas_and_starts_again() {
+    let args = ["--areas", "3", "--period", "40ms", "--duration", "200ms"];
+    let (areas, phases) = log_of(STAIRS, &args);
+    assert_eq!(areas.len(), 3);
+    assert_eq!(used(&areas, &phases), [0, 1, 2, 0, 1]);
+}
+
+#[test]
+fn hotcold_never_uses_its_second_area() {
+    let args = ["--period", "40ms", "--duration", "120ms", "--flush-tlb"];
+    let (areas, phases) = log_of(HOTCOLD, &args);
+    assert_eq!(areas.len(), 2);
+    assert_eq!(used(&areas, &phases), [0, 0, 0]);
+}
+
+#[test]
+fn the_kernel_agrees_on_which_pages_were_touched() {
+    // What is in memory while the first of two phases runs, without prefault.
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let mut child = Command::new(ZIGZAG)
+        .args(["--no-prefault", "--size", "1M", "--period", "60s", "--log"])
+        .arg(&log)
+        .spawn()
+        .unwrap();
+    let resident = |area: &Area| {
+        let smaps = fs::read_to_string(format!("/proc/{}/smaps", child.id())).unwrap();
+        resident_within(&smaps, area.range().unwrap())
+    };
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let found = loop {
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        if let Ok(layout) = serde_json::from_str::<Layout>(text.trim()) {
+            let found = (resident(&layout.areas[0]), resident(&layout.areas[1]));
+            if found.0 == 1024 || Instant::now() > deadline {
+                break found;
+            }
+        }
+        assert!(Instant::now() < deadline, "no log: {text:?}");
+        thread::sleep(Duration::from_millis(5));
+    };
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+    child.wait().unwrap();
+    assert_eq!(found, (1024, 0), "KiB in memory");
+}
+
+/// KiB in memory of a range, which is exactly one mapping or, when the kernel
+/// has merged neighbours, a part of one that then must not be counted.
+fn resident_within(smaps: &str, (start, end): (u64, u64)) -> u64 {
+    let header = format!("{start:x}-{end:x} ");
+    let mut lines = smaps.lines().skip_while(|line| !line.starts_with(&header));
+    lines
+        .find_map(|line| line.strip_prefix("Rss:")?.strip_suffix("kB"))
+        .map_or(u64::MAX, |size| size.trim().parse().unwrap())
+}
+
+#[test]
+fn sigterm_is_a_normal_end_with_a_whole_log() {
+    let child = Command::new(ZIGZAG)
+        .args(["--log", "-", "--size", "64K", "--duration", "60s"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = Pid::from_raw(child.id().cast_signed());
+    // Before its handler is in place, the signal would just kill it.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !blocks_sigterm(pid) {
+        assert!(Instant::now() < deadline);
+        thread::sleep(Duration::from_millis(5));
+    }
+    let start = Instant::now();
+    kill(pid, Signal::SIGTERM).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(start.elapsed() < Duration::from_secs(10));
+    assert_eq!(output.status.signal(), None);
+    let (areas, phases) = parse(&output);
+    assert_eq!((areas.len(), phases.len()), (2, 1));
+}
+
+fn blocks_sigterm(pid: Pid) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let blocked = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigBlk:\t"));
+    let blocked = u64::from_str_radix(blocked.unwrap(), 16).unwrap();
+    blocked & 1 << (Signal::SIGTERM as i32 - 1) != 0
+}
+
+#[test]
+fn bad_options_are_usage_errors() {
+    for args in [["--size", "0"], ["--period", "2"], ["--areas", "0"]] {
+        let output = Command::new(STAIRS).args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+    }
+}

@@ -1,2 +1,0 @@
-//! Programs whose memory accesses are known.
-fn main() {}

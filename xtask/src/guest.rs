@@ -1,0 +1,224 @@
+//! `cargo xtask guest`: a command in a guest kernel.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::build;
+use crate::cache::Cache;
+use crate::console::{Console, Ending};
+use crate::initramfs::{self, Bring};
+use crate::kernels::{self, Fetch, Kernel};
+use crate::qemu::{self, Machine, Qemu};
+
+/// Runs a command as root in a guest kernel, with damo and the workloads in its
+/// PATH. What it leaves in /out comes back. Ends with the command's status, or
+/// with 125 when the guest broke, hung or lost its verdict.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// 6.12, 6.17, 7.2, 7.3, another line that Debian has, or all
+    #[arg(long)]
+    kernel: String,
+    #[command(flatten)]
+    machine: Machine,
+    #[command(flatten)]
+    fetch: Fetch,
+    /// Bring a file: to /root, or where :DEST says
+    #[arg(long, value_name = "FILE[:DEST]")]
+    with: Vec<String>,
+    /// Where /out goes [default: target/guest-out/KERNEL]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Bring the tests of tests/guest as `guest`; fail when none ran
+    #[arg(long)]
+    tests: bool,
+    /// Bring optimised binaries
+    #[arg(long)]
+    release: bool,
+    /// What to run
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// Everything about a run but the kernel.
+pub struct Run<'a> {
+    /// The machine.
+    pub machine: &'a Machine,
+    /// What it gets.
+    pub bring: &'a [Bring],
+    /// Whether it must report tests.
+    pub tests: bool,
+    /// Where /out goes.
+    pub out: &'a Path,
+    /// argv.
+    pub command: &'a [OsString],
+}
+
+/// What a run has come to.
+pub struct Ran {
+    /// How it ended.
+    pub ending: Ending,
+    /// From QEMU's start to PID 1, if it got there.
+    pub boot: Option<Duration>,
+    /// From QEMU's start to its end.
+    pub wall: Duration,
+    /// The initramfs's bytes.
+    pub initramfs: u64,
+    /// The last lines of everything said, oldest first.
+    pub tail: Vec<String>,
+}
+
+/// Runs the subcommand.
+pub fn main(args: &Args) -> Result<ExitCode> {
+    let lines = kernels::lines(&args.kernel)?;
+    let cache = Cache::open()?;
+    let mut bring = binaries(args.release)?;
+    if args.tests {
+        bring.push(Bring::program(build::guest_tests(args.release)?, "guest"));
+    }
+    for with in &args.with {
+        bring.push(Bring::parse(with)?);
+    }
+    let mut worst = 0;
+    for line in &lines {
+        let kernel = kernels::get(&cache, line, &args.fetch)?;
+        let out = match &args.out {
+            Some(dir) if lines.len() > 1 => dir.join(line),
+            Some(dir) => dir.clone(),
+            None => fresh_out(line)?,
+        };
+        let run = Run {
+            machine: &args.machine,
+            bring: &bring,
+            tests: args.tests,
+            out: &out,
+            command: &args.command,
+        };
+        let ran = run.on(&cache, &kernel, &mut io::stdout().lock())?;
+        ran.report(&kernel);
+        worst = worst.max(ran.ending.status());
+    }
+    Ok(ExitCode::from(worst))
+}
+
+/// `damo` and the workloads.
+pub fn binaries(release: bool) -> Result<Vec<Bring>> {
+    let programs = build::guest_binaries(release)?.into_iter().map(|path| {
+        let name = path.file_name().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
+        Bring::program(path, &name)
+    });
+    Ok(programs.collect())
+}
+
+/// The usual place for a guest's /out, emptied.
+pub fn fresh_out(name: &str) -> Result<PathBuf> {
+    let out = build::target_dir("guest-out")?.join(name);
+    if out.exists() {
+        fs::remove_dir_all(&out).with_context(|| out.display().to_string())?;
+    }
+    Ok(out)
+}
+
+impl Run<'_> {
+    /// Boots, runs, and brings /out back. The command's output goes to `output`.
+    pub fn on(&self, cache: &Cache, kernel: &Kernel, output: &mut dyn Write) -> Result<Ran> {
+        qemu::ensure_installed()?;
+        let dir = tempfile::tempdir_in(build::target_dir("guest")?)?;
+        let (image, disk) = (dir.path().join("initramfs"), dir.path().join("out.tar"));
+        let nonce = nonce()?;
+        let argv: Vec<&[u8]> = self.command.iter().map(|word| word.as_bytes()).collect();
+        let script = initramfs::command_script(&argv)?;
+        let busybox = initramfs::busybox(cache)?;
+        initramfs::write(&image, &busybox, self.bring, &nonce, &script)?;
+
+        let mut qemu = Qemu::start(self.machine, &kernel.image, &image, &disk)?;
+        let start = qemu.start_time();
+        let mut console = Console::new(&nonce, output, start);
+        let cut_short = qemu.watch(self.machine, &mut console)?;
+        drop(qemu);
+        let ending = cut_short.unwrap_or_else(|| console.ending(self.tests));
+        let ran = Ran {
+            boot: console.started().map(|at| at - start),
+            wall: start.elapsed(),
+            initramfs: fs::metadata(&image)?.len(),
+            tail: console.tail().map(str::to_owned).collect(),
+            ending,
+        };
+        if matches!(ran.ending, Ending::Exited(_) | Ending::NoTests) {
+            unpack(&disk, self.out)?;
+        }
+        Ok(ran)
+    }
+}
+
+impl Ran {
+    /// One line about the run, after the last lines of a guest that failed.
+    pub fn report(&self, kernel: &Kernel) {
+        if !matches!(self.ending, Ending::Exited(_)) {
+            eprintln!("--- the last lines of guest {} ---", kernel.line);
+            for line in &self.tail {
+                eprintln!("{line}");
+            }
+            eprintln!("---");
+        }
+        let boot = self.boot.map_or_else(
+            || "never up".to_owned(),
+            |boot| format!("up after {:.1} s", boot.as_secs_f64()),
+        );
+        eprintln!(
+            "guest {}: {} ({}; initramfs {} KiB, {boot}, gone after {:.1} s)",
+            kernel.line,
+            self.ending,
+            kernel.package,
+            self.initramfs / 1024,
+            self.wall.as_secs_f64()
+        );
+    }
+}
+
+fn unpack(disk: &Path, out: &Path) -> Result<()> {
+    fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    let file = File::open(disk).with_context(|| disk.display().to_string())?;
+    let mut archive = tar::Archive::new(io::BufReader::new(file));
+    // What the guest's clock says would only mislead.
+    archive.set_preserve_mtime(false);
+    archive
+        .unpack(out)
+        .with_context(|| format!("{}: cannot bring /out back", out.display()))
+}
+
+/// Tells this run's verdict from anything else that is said.
+fn nonce() -> Result<String> {
+    let mut bytes = [0; 8];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .context("/dev/urandom")?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self {
+            accel: qemu::Accel::Tcg,
+            memory: "1G".to_owned(),
+            cpus: 2,
+            timeout: 300,
+            silence: 45,
+            append: String::new(),
+        }
+    }
+}
+
+/// The time something takes.
+pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let start = Instant::now();
+    let result = work();
+    (result, start.elapsed())
+}

@@ -1,0 +1,292 @@
+//! `cargo xtask test`: everything that must hold before a commit.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::thread;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::guest::timed;
+use crate::kernels::{self, Fetch};
+use crate::tally::Tally;
+use crate::{build, cache::Cache, qemu, sandbox};
+
+/// A guest's whole test run, under emulation and next to another one.
+const GUEST_TIMEOUT: &str = "1200";
+
+/// Runs all tests: native ones in a sandbox, the others in guest kernels.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// No guests
+    #[arg(long, conflicts_with = "guests_only")]
+    native_only: bool,
+    /// Guests only
+    #[arg(long)]
+    guests_only: bool,
+    /// The guests' kernel: 6.12, 6.17, 7.2, 7.3 or all
+    #[arg(long, default_value = "all")]
+    kernel: String,
+    #[command(flatten)]
+    fetch: Fetch,
+}
+
+/// All tests, the guests' three times over.
+#[derive(Debug, clap::Args)]
+pub struct ReleaseArgs {
+    #[command(flatten)]
+    fetch: Fetch,
+}
+
+/// Runs `test`.
+pub fn main(args: &Args) -> Result<ExitCode> {
+    run(args, 1)
+}
+
+/// Runs `release-check`.
+pub fn release_check(args: &ReleaseArgs) -> Result<ExitCode> {
+    let args = Args {
+        native_only: false,
+        guests_only: false,
+        kernel: "all".to_owned(),
+        fetch: args.fetch.clone(),
+    };
+    run(&args, 3)
+}
+
+fn run(args: &Args, repeat: u32) -> Result<ExitCode> {
+    let lines = kernels::lines(&args.kernel)?;
+    // Cargo may replace this program's file while it tests the workspace.
+    let dir = tempfile::tempdir_in(build::target_dir("xtask")?)?;
+    let myself = dir.path().join("xtask");
+    std::fs::copy(std::env::current_exe()?, &myself).context("cannot copy this program")?;
+    let mut steps = Steps::default();
+    if !args.guests_only {
+        ensure!(
+            rustix::process::geteuid().is_root(),
+            "run it as root: native tests run in a sandbox that only root can make"
+        );
+        steps.step("format", || {
+            passing(build::cargo().args(["fmt", "--check"]))
+        });
+        steps.step("clippy", || passing(build::cargo().args(CLIPPY)));
+        steps.step("native tests", || native(&myself));
+        // THE OBJECT CHECK GOES HERE, like the steps above:
+        // steps.step("BPF object", || crate::ebpf::check().map(|()| Tally::default()));
+    }
+    if !args.native_only {
+        let fetched = steps.step("fetch kernels", || fetch(&lines, &args.fetch));
+        if fetched {
+            guests(&mut steps, &myself, &lines, repeat);
+        }
+    }
+    Ok(steps.finish())
+}
+
+const CLIPPY: [&str; 7] = [
+    "clippy",
+    "--quiet",
+    "--workspace",
+    "--all-targets",
+    "--",
+    "-D",
+    "warnings",
+];
+
+/// Everything but the tests that only run in a guest.
+fn native(myself: &Path) -> Result<Tally> {
+    let runner = format!(
+        "target.{}.runner=[{}, 'sandbox', '--']",
+        build::TARGET,
+        toml::Value::from(myself.display().to_string())
+    );
+    let mut tests = build::cargo();
+    tests.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins"]);
+    for name in build::test_targets()?
+        .iter()
+        .filter(|name| *name != "guest")
+    {
+        tests.args(["--test", name]);
+    }
+    tests.args(["--config", &runner]).env(sandbox::EXPECT, "1");
+    let mut sum = counting(&mut tests)?;
+
+    // rustdoc starts these itself, so it is inside as a whole.
+    let mut docs = Command::new(myself);
+    docs.args(["sandbox", "--"])
+        .arg(build::cargo().get_program())
+        .args(["test", "--workspace", "--doc", "--no-fail-fast"])
+        .current_dir(build::root());
+    sum += counting(&mut docs)?;
+    Ok(sum)
+}
+
+/// Once, so that guests side by side need not wait for each other.
+fn fetch(lines: &[String], fetch: &Fetch) -> Result<Tally> {
+    qemu::ensure_installed()?;
+    let cache = Cache::open()?;
+    for line in lines {
+        kernels::get(&cache, line, fetch)?;
+    }
+    Ok(Tally::default())
+}
+
+fn guests(steps: &mut Steps, myself: &Path, lines: &[String], repeat: u32) {
+    let newest = lines.last().map_or(kernels::NEWEST, String::as_str);
+    steps.step("guest selftest", || {
+        counting(Command::new(myself).args(["guest-selftest", "--kernel", newest]))
+    });
+    for round in 1..=repeat {
+        let of = |what: &str| match repeat {
+            1 => what.to_owned(),
+            _ => format!("{what}, round {round} of {repeat}"),
+        };
+        for line in lines {
+            // What is measured against a clock must have the machine to itself.
+            let name = of(&format!("guest {line}: timing"));
+            steps.step(&name, || {
+                side_by_side(myself, std::slice::from_ref(line), &["timing::"])
+            });
+        }
+        for pair in lines.chunks(2) {
+            let name = of(&format!("guests {}: tests", pair.join(" and ")));
+            steps.step(&name, || {
+                side_by_side(myself, pair, &["--skip", "timing::"])
+            });
+        }
+    }
+}
+
+/// The guest tests on several kernels at once; shows one output after the other.
+fn side_by_side(myself: &Path, lines: &[String], filter: &[&str]) -> Result<Tally> {
+    let results: Vec<Result<Tally>> = thread::scope(|scope| {
+        let threads: Vec<_> = lines
+            .iter()
+            .map(|line| scope.spawn(move || guest(myself, line, filter)))
+            .collect();
+        let join = |thread: thread::ScopedJoinHandle<'_, _>| match thread.join() {
+            Ok(result) => result,
+            Err(_) => bail!("a guest's thread panicked"),
+        };
+        threads.into_iter().map(join).collect()
+    });
+    let (mut tally, mut errors) = (Tally::default(), Vec::new());
+    for (line, result) in lines.iter().zip(results) {
+        match result {
+            Ok(counted) => tally += counted,
+            Err(error) => errors.push(format!("{line}: {error:#}")),
+        }
+    }
+    // The other guest's tests count even so.
+    for error in errors {
+        eprintln!("guest {error}");
+        tally.failed += 1;
+    }
+    Ok(tally)
+}
+
+fn guest(myself: &Path, line: &str, filter: &[&str]) -> Result<Tally> {
+    let output = tied(myself)
+        .args(["guest", "--kernel", line, "--timeout", GUEST_TIMEOUT])
+        .args(["--tests", "--", "guest", "--test-threads=1"])
+        .args(filter)
+        .stdin(Stdio::null())
+        .output()
+        .context("a guest cannot be started")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "--- guest {line} ---\n{}", text.trim())?;
+    out.write_all(&output.stderr)?;
+    let tally = Tally::of_output(&text);
+    ensure!(
+        output.status.success() || tally.failed > 0,
+        "the guest failed: see above"
+    );
+    Ok(tally)
+}
+
+/// A command that ends when the thread that starts it does.
+fn tied(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
+}
+
+fn passing(command: &mut Command) -> Result<Tally> {
+    let status = command.status().context("cargo")?;
+    ensure!(status.success(), "{status}");
+    Ok(Tally::default())
+}
+
+/// Runs tests, passing their output on while counting them.
+fn counting(command: &mut Command) -> Result<Tally> {
+    let mut child = command.stdout(Stdio::piped()).spawn().context("tests")?;
+    let stdout = child.stdout.take().context("no output to read")?;
+    let mut tally = Tally::default();
+    for line in BufReader::new(stdout).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        if let Some(counted) = Tally::of_line(&line) {
+            tally += counted;
+        }
+        println!("{line}");
+    }
+    let status = child.wait()?;
+    ensure!(status.success() || tally.failed > 0, "{status}");
+    Ok(tally)
+}
+
+/// What was done so far.
+#[derive(Default)]
+struct Steps {
+    tally: Tally,
+}
+
+impl Steps {
+    /// Does a step; one that fails without a failing test counts as one.
+    fn step(&mut self, name: &str, work: impl FnOnce() -> Result<Tally>) -> bool {
+        println!("== {name}");
+        let (result, time) = timed(work);
+        let tally = result.unwrap_or_else(|error| {
+            eprintln!("{name}: {error:#}");
+            Tally {
+                passed: 0,
+                failed: 1,
+            }
+        });
+        self.tally += tally;
+        let good = tally.failed == 0;
+        let word = if good { "ok" } else { "FAILED" };
+        println!("== {name}: {word}, {:.1} s", time.as_secs_f64());
+        good
+    }
+
+    fn finish(&self) -> ExitCode {
+        println!("{} passed, {} failed", self.tally.passed, self.tally.failed);
+        ExitCode::from(u8::from(self.tally.failed > 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_step_is_counted_once() {
+        let mut steps = Steps::default();
+        let tally = |passed, failed| Tally { passed, failed };
+        assert!(steps.step("good", || Ok(tally(3, 0))));
+        assert!(!steps.step("tests", || Ok(tally(1, 2))));
+        assert!(!steps.step("broken", || bail!("no tests")));
+        assert_eq!(steps.tally, tally(4, 3));
+    }
+
+    #[test]
+    fn tests_are_counted_whatever_the_status() {
+        let of = |script: &str| counting(Command::new("sh").args(["-c", script]));
+        let result = "echo 'test result: FAILED. 1 passed; 1 failed;'; exit 101";
+        assert_eq!(of(result).unwrap().failed, 1);
+        assert!(of("exit 101").is_err());
+        assert_eq!(of("true").unwrap(), Tally::default());
+    }
+}
