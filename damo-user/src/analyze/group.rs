@@ -4,11 +4,17 @@ use crate::model::{Region, Snapshot};
 
 /// Joins consecutive snapshots of one target until they span a time. What is
 /// left of an unfinished group at the end is dropped.
+///
+/// The first snapshot's regions are the base and are never split. Each later
+/// snapshot adds to a base region the most accesses of its own regions there;
+/// what it has outside of the base becomes base.
 #[derive(Debug)]
 pub struct Grouping {
     work_time_ns: u64,
     start_ns: Option<u64>,
     regions: Vec<Region>,
+    /// Most accesses in the snapshot at hand, for each region.
+    most: Vec<u32>,
 }
 
 impl Grouping {
@@ -18,6 +24,7 @@ impl Grouping {
             work_time_ns,
             start_ns: None,
             regions: Vec::new(),
+            most: Vec::new(),
         }
     }
 
@@ -26,54 +33,61 @@ impl Grouping {
     pub fn add(&mut self, snapshot: &Snapshot, done: impl FnOnce(&[Region])) {
         let start_ns = self.start_ns.unwrap_or(snapshot.start_ns);
         let complete = snapshot.end_ns.saturating_sub(start_ns) >= self.work_time_ns;
-        match (self.start_ns, complete) {
-            (None, true) => done(&snapshot.regions),
-            (None, false) => {
-                self.start_ns = Some(start_ns);
-                self.regions.extend_from_slice(&snapshot.regions);
-            }
-            (Some(_), _) => {
-                for region in &snapshot.regions {
-                    merge(&mut self.regions, *region);
-                }
-                if complete {
-                    done(&self.regions);
-                    self.regions.clear();
-                    self.start_ns = None;
-                }
-            }
+        if self.start_ns.is_none() && complete {
+            return done(&snapshot.regions);
+        }
+        if self.start_ns.is_none() {
+            self.start_ns = Some(start_ns);
+            self.regions.clone_from(&snapshot.regions);
+        } else {
+            self.join(&snapshot.regions);
+        }
+        if complete {
+            done(&self.regions);
+            self.start_ns = None;
         }
     }
-}
 
-/// Raises the first region that overlaps `new` to its accesses; what is
-/// outside of it goes the same way. Known regions are never split.
-fn merge(regions: &mut Vec<Region>, new: Region) {
-    let mut parts = vec![new];
-    while let Some(part) = parts.pop() {
-        if part.is_empty() {
-            continue;
+    fn join(&mut self, regions: &[Region]) {
+        self.most.clear();
+        self.most.resize(self.regions.len(), 0);
+        for region in regions {
+            self.place(*region);
         }
-        let known = regions
-            .iter_mut()
-            .find(|r| r.start < part.end && part.start < r.end);
-        let Some(known) = known else {
-            regions.push(part);
-            continue;
-        };
-        known.nr_accesses = known.nr_accesses.max(part.nr_accesses);
-        // The lower part is on top, so it is next.
-        if known.end < part.end {
-            parts.push(Region {
-                start: known.end,
-                ..part
-            });
+        for (region, most) in self.regions.iter_mut().zip(&self.most) {
+            region.nr_accesses = region.nr_accesses.saturating_add(*most);
         }
-        if part.start < known.start {
-            parts.push(Region {
-                end: known.start,
-                ..part
-            });
+    }
+
+    /// Counts a region for the first base region that it overlaps; what is
+    /// outside of that goes the same way, or becomes base.
+    fn place(&mut self, region: Region) {
+        let mut parts = vec![region];
+        while let Some(part) = parts.pop() {
+            if part.is_empty() {
+                continue;
+            }
+            let mut base = self.regions.iter().zip(&mut self.most);
+            let overlapped = base.find(|(r, _)| r.start < part.end && part.start < r.end);
+            let Some((base, most)) = overlapped else {
+                self.regions.push(part);
+                self.most.push(0);
+                continue;
+            };
+            *most = part.nr_accesses.max(*most);
+            if base.end < part.end {
+                parts.push(Region {
+                    start: base.end,
+                    ..part
+                });
+            }
+            // On top, so that the lower part is next.
+            if part.start < base.start {
+                parts.push(Region {
+                    end: base.start,
+                    ..part
+                });
+            }
         }
     }
 }

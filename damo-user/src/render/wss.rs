@@ -59,10 +59,11 @@ fn write_target(out: &mut dyn Write, target: &TargetWss, form: &WssForm) -> io::
     Ok(())
 }
 
-/// How much of a bar's width a value takes, rounded down.
+/// How much of a bar's width a value takes, rounded down. Divided in this
+/// order, as the peer does: a full bar can come out one star short.
 fn stars(bytes: u64, longest: u64, width: usize) -> usize {
     if longest == 0 {
         return 0;
     }
-    (bytes as f64 * width as f64 / longest as f64) as usize
+    (bytes as f64 / (longest as f64 / width as f64)) as usize
 }
