@@ -1,3 +1,5 @@
 //! Helpers shared by the tests of the `damo` binary.
 
 pub mod workload;
+
+pub mod usage;

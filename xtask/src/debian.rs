@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -224,6 +224,34 @@ pub fn download(
         )
     })?;
     archive.fetch(package)
+}
+
+/// Installs packages on this machine, saying so.
+///
+/// # Errors
+/// Not root, not Debian 12 or 13, or apt fails: says what to install.
+pub fn install(packages: &[&str]) -> Result<()> {
+    let list = packages.join(" ");
+    if codename().is_err() || !rustix::process::getuid().is_root() {
+        bail!("missing Debian packages: as root, run `apt-get install {list}`");
+    }
+    eprintln!("installing {list} with apt-get");
+    let apt = |args: &[&str]| {
+        Command::new("apt-get")
+            .args(["-y", "-qq", "--no-install-recommends"])
+            .args(args)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdout(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    };
+    let install = [&["install"], packages].concat();
+    // A fresh machine has no package lists yet.
+    ensure!(
+        apt(&install) || (apt(&["update"]) && apt(&install)),
+        "apt-get could not install {list}: see above"
+    );
+    Ok(())
 }
 
 /// Unpacks a .deb's files into `dir`, running nothing of it.

@@ -8,14 +8,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::cache::{Cache, sha256};
+use crate::build;
 use crate::debian::{self, Archive};
-use crate::workspace;
 
 const BPF_LINKER: &str = "0.13.0";
 const TARGET: &str = "bpfel-unknown-none";
@@ -45,8 +45,26 @@ struct Toolchain {
     library: PathBuf,
 }
 
+/// Builds the BPF object into damo-ebpf/object, or checks the one that is there.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Change nothing; fail if the object is not what the source gives
+    #[arg(long)]
+    check: bool,
+}
+
+/// Runs the subcommand.
+pub fn main(args: &Args) -> Result<ExitCode> {
+    let cache = Cache::open()?;
+    match args.check {
+        true => check(&cache)?,
+        false => build(&cache)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Builds the object and puts it, and what made it, into the repository.
-pub fn build(cache: &Cache) -> Result<()> {
+fn build(cache: &Cache) -> Result<()> {
     let toolchain = Toolchain::prepare(cache, None)?;
     let object = toolchain.build()?;
     let made = Made {
@@ -103,11 +121,11 @@ pub fn check(cache: &Cache) -> Result<()> {
 const PIN_HEAD: &str = "# Written by `cargo xtask build-ebpf`: what damo.o was made with.\n\n";
 
 fn object_path() -> PathBuf {
-    workspace::root().join("damo-ebpf/object/damo.o")
+    build::root().join("damo-ebpf/object/damo.o")
 }
 
 fn pin_path() -> PathBuf {
-    workspace::root().join("damo-ebpf/object/pin.toml")
+    build::root().join("damo-ebpf/object/pin.toml")
 }
 
 /// A Rust compiler on this machine.
@@ -196,9 +214,9 @@ impl Toolchain {
     }
 
     fn build(&self) -> Result<PathBuf> {
-        let target = workspace::root().join("target/bpf");
+        let target = build::root().join("target/bpf");
         let status = Command::new(&self.cargo)
-            .current_dir(workspace::root())
+            .current_dir(build::root())
             .args(["build", "--quiet", "--profile", "bpf", "--package", "damo-ebpf"])
             .args(["--bin", "damo-bpf", "--target", TARGET, "-Z", "build-std=core"])
             .arg("--target-dir")
@@ -260,7 +278,7 @@ fn linker(cache: &Cache, llvm: &str) -> Result<(PathBuf, String)> {
         "libzstd-dev",
     ];
     if !prefix.join("lib/libLLVM.so").exists() {
-        debian::install(&packages).context("bpf-linker needs LLVM")?;
+        debian::install(&packages)?;
     }
     let version = run(Command::new(prefix.join("bin/llvm-config")).arg("--version"))?;
     let version = version.trim().to_owned();

@@ -4,11 +4,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod bench;
 mod build;
 mod cache;
 mod console;
 mod debian;
 mod demo;
+mod ebpf;
 mod guest;
 mod initramfs;
 mod kernels;
@@ -22,6 +24,8 @@ mod test;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Command {
+    BuildEbpf(ebpf::Args),
+    Bench(bench::Args),
     Guest(guest::Args),
     GuestSelftest(selftest::Args),
     Test(test::Args),
@@ -32,6 +36,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Command::parse() {
+        Command::BuildEbpf(args) => ebpf::main(&args),
+        Command::Bench(args) => bench::main(&args),
         Command::Guest(args) => guest::main(&args),
         Command::GuestSelftest(args) => selftest::main(&args),
         Command::Test(args) => test::main(&args),

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{FdFlags, fcntl_setfd};
 
@@ -70,31 +70,8 @@ pub fn ensure_installed() -> Result<()> {
     if found() {
         return Ok(());
     }
-    if crate::debian::codename().is_err() || !rustix::process::getuid().is_root() {
-        bail!("qemu-system-x86_64 is missing: install Debian's package qemu-system-x86");
-    }
-    eprintln!("installing qemu-system-x86 with apt-get");
-    let apt = |args: &[&str]| {
-        Command::new("apt-get")
-            .args(args)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdout(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
-    };
-    let install: &[&str] = &[
-        "install",
-        "-y",
-        "-qq",
-        "--no-install-recommends",
-        "qemu-system-x86",
-    ];
-    // A fresh machine has no package lists yet.
-    let installed = apt(install) || (apt(&["update", "-qq"]) && apt(install));
-    ensure!(
-        installed && found(),
-        "apt-get could not install qemu-system-x86: see above"
-    );
+    crate::debian::install(&["qemu-system-x86"])?;
+    ensure!(found(), "qemu-system-x86 is installed, but qemu-system-x86_64 does not run");
     Ok(())
 }
 

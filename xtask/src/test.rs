@@ -71,8 +71,9 @@ fn run(args: &Args, repeat: u32) -> Result<ExitCode> {
         });
         steps.step("clippy", || passing(build::cargo().args(CLIPPY)));
         steps.step("native tests", || native(&myself));
-        // THE OBJECT CHECK GOES HERE, like the steps above:
-        // steps.step("BPF object", || crate::ebpf::check().map(|()| Tally::default()));
+        steps.step("BPF object", || {
+            crate::ebpf::check(&Cache::open()?).map(|()| Tally::default())
+        });
     }
     if !args.native_only {
         let fetched = steps.step("fetch kernels", || fetch(&lines, &args.fetch));
