@@ -312,7 +312,7 @@ fn read_all(bytes: &[u8]) -> Option<Vec<Item>> {
     let folder = folder();
     let path = file(&folder, "any", bytes);
     let mut record = damo_user::import::open(&path).ok()?;
-    let items: Vec<Item> = record.items().unwrap().map_while(Result::ok).collect();
+    let items: Vec<Item> = record.items().ok()?.map_while(Result::ok).collect();
     Some(items)
 }
 
