@@ -1,157 +1,24 @@
 //! `damo report`: raw, heats and wss, in v1.7.3's forms.
 
+mod args;
+
 use std::io::{IsTerminal, Write};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
-use clap::{Subcommand, ValueEnum, value_parser};
+
+pub use args::Args;
+use args::{ColorArg, HeatsArgs, Input, Kind, PaletteArg, RawArgs, SortArg, WssArgs};
 
 use super::{Outcome, UsageError};
 use crate::analyze::{Guide, Heat, HeatSpec, Losses, PerTarget, SortBy, TargetGuide, Wss, WssSpec};
 use crate::import;
-use crate::model::units::{TimeUnit, UnitError, parse_size, parse_time_ns};
 use crate::model::{Item, ReadError, Record, Snapshot};
 use crate::render::{
     HeatsForm, Palette, RawForm, RawWriter, WssForm, loss_line, write_guide, write_heats,
     write_picture, write_wss,
 };
-
-/// Arguments of `damo report`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    kind: Kind,
-}
-
-#[derive(Debug, Subcommand)]
-enum Kind {
-    /// Every snapshot, region by region
-    Raw(RawArgs),
-    /// Access frequency over time and address
-    Heats(HeatsArgs),
-    /// Distribution of working set sizes
-    Wss(WssArgs),
-}
-
-#[derive(Debug, clap::Args)]
-struct Input {
-    /// Record to read
-    #[arg(short, long, value_name = "FILE", default_value = "damon.data")]
-    input: PathBuf,
-}
-
-#[derive(Debug, clap::Args)]
-struct RawArgs {
-    #[command(flatten)]
-    input: Input,
-    /// Only snapshots that start from S to E after the record's start (seconds, or with a unit)
-    #[arg(long, num_args = 2, value_names = ["S", "E"], value_parser = seconds)]
-    duration: Option<Vec<u64>>,
-    /// Print bytes and nanoseconds without units
-    #[arg(long = "raw_number")]
-    raw_number: bool,
-}
-
-#[derive(Debug, clap::Args)]
-struct HeatsArgs {
-    #[command(flatten)]
-    input: Input,
-    /// Target to show [default: the one with the most memory]
-    #[arg(long, value_name = "ID")]
-    tid: Option<u64>,
-    /// Number of pixels in time and in address [default: 500 500; 40 80 for --heatmap stdout]
-    #[arg(long, num_args = 2, value_names = ["TIME", "ADDRESS"], value_parser = value_parser!(u32).range(1..))]
-    resol: Option<Vec<u32>>,
-    /// Time to show, as --guide prints it (nanoseconds, or with a unit)
-    #[arg(long = "time_range", num_args = 2, value_names = ["S", "E"], value_parser = nanoseconds)]
-    time_range: Option<Vec<u64>>,
-    /// Addresses to show, as --guide prints them (bytes) [default: the largest region]
-    #[arg(long = "address_range", num_args = 2, value_names = ["S", "E"], value_parser = parse_size)]
-    address_range: Option<Vec<u64>>,
-    /// Print times of the record's clock, not since the start of the time shown
-    #[arg(long = "abs_time")]
-    abs_time: bool,
-    /// Print addresses, not the distance from the first one shown
-    #[arg(long = "abs_addr")]
-    abs_addr: bool,
-    /// Print which times and addresses the record has
-    #[arg(long)]
-    guide: bool,
-    /// Draw a picture; `stdout` draws it in the terminal
-    #[arg(long, value_name = "FILE")]
-    heatmap: Option<PathBuf>,
-    /// Colours of the picture in the terminal
-    #[arg(long = "stdout_heatmap_color", value_enum, default_value = "gray")]
-    stdout_heatmap_color: PaletteArg,
-    /// When to use colours; auto: in a terminal, unless NO_COLOR is set
-    #[arg(long, value_enum, default_value = "auto")]
-    color: ColorArg,
-}
-
-#[derive(Debug, clap::Args)]
-struct WssArgs {
-    #[command(flatten)]
-    input: Input,
-    /// Percentiles to print: from START, in steps of STEP, to before STOP
-    #[arg(short, long, num_args = 3, value_names = ["START", "STOP", "STEP"],
-          default_values = ["0", "101", "25"], allow_negative_numbers = true,
-          value_parser = value_parser!(i32).range(-1000..=1000))]
-    range: Vec<i32>,
-    /// Order of the sizes that percentiles are taken from
-    #[arg(short, long, value_enum, default_value = "size")]
-    sortby: SortArg,
-    /// Print bytes without units
-    #[arg(long = "raw_number")]
-    raw_number: bool,
-    /// How many first snapshots to leave out
-    #[arg(long = "exclude_samples", value_name = "N", default_value = "20")]
-    exclude_samples: u64,
-    /// Fewest accesses of a region that is in the working set
-    #[arg(short = 't', long = "acc_thres", value_name = "N", default_value = "1")]
-    acc_thres: u32,
-    /// Smallest size of a region that is in the working set
-    #[arg(long = "sz_thres", value_name = "SIZE", default_value = "1", value_parser = parse_size)]
-    sz_thres: u64,
-    /// Time over which accesses are taken together (microseconds, or with a unit)
-    #[arg(long = "work_time", value_name = "TIME", default_value = "1", value_parser = microseconds)]
-    work_time_ns: u64,
-    /// Width of the bars; 0 for none
-    #[arg(long = "nr_cols_bar", value_name = "N", default_value = "59", value_parser = value_parser!(u16).range(..=10_000))]
-    nr_cols_bar: u16,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum PaletteArg {
-    Gray,
-    Flame,
-    Emotion,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ColorArg {
-    Always,
-    Never,
-    Auto,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum SortArg {
-    Time,
-    Size,
-}
-
-fn seconds(text: &str) -> Result<u64, UnitError> {
-    parse_time_ns(text, TimeUnit::S)
-}
-
-fn nanoseconds(text: &str) -> Result<u64, UnitError> {
-    parse_time_ns(text, TimeUnit::Ns)
-}
-
-fn microseconds(text: &str) -> Result<u64, UnitError> {
-    parse_time_ns(text, TimeUnit::Us)
-}
 
 /// The two values of an option that takes two.
 fn pair<T: Copy>(values: &Option<Vec<T>>) -> Option<(T, T)> {

@@ -127,3 +127,120 @@ impl RegionGrouping {
         groups
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// kdamond, target, ms, nr_regions, number of the region.
+    type Event = (u32, u64, u64, u64, u64);
+
+    /// Groups as target, end in ms, missing, and the regions' numbers.
+    fn groups(events: &[Event]) -> Vec<(u64, u64, u32, Vec<u64>)> {
+        let mut grouping = RegionGrouping::default();
+        let mut groups = Vec::new();
+        for (kdamond, target_id, ms, nr_regions, number) in events.iter().copied() {
+            let (start, end) = (number * 4096, (number + 1) * 4096);
+            let event = RegionEvent {
+                target: TargetKey { kdamond, target_id },
+                time_ns: ms * 1_000_000,
+                nr_regions,
+                region: Region {
+                    start,
+                    end,
+                    nr_accesses: 0,
+                    age: None,
+                },
+            };
+            grouping.add(&event, |group| groups.push(group));
+        }
+        groups.extend(grouping.finish());
+        let numbers = |g: &Group| g.regions.iter().map(|r| r.start / 4096).collect();
+        groups
+            .iter()
+            .map(|g| {
+                (
+                    g.target.target_id,
+                    g.end_ns / 1_000_000,
+                    g.missing,
+                    numbers(g),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_step_back_in_address_begins_a_group() {
+        let events = [
+            (0, 1, 10, 3, 0),
+            (0, 1, 10, 3, 1),
+            (0, 1, 20, 3, 0),
+            (0, 1, 20, 3, 1),
+            (0, 1, 20, 3, 2),
+        ];
+        assert_eq!(
+            groups(&events),
+            [(1, 10, 1, vec![0, 1]), (1, 20, 0, vec![0, 1, 2])]
+        );
+        // Nor does one region come twice.
+        assert_eq!(
+            groups(&[(0, 1, 10, 2, 0), (0, 1, 20, 2, 0)]),
+            [(1, 10, 1, vec![0]), (1, 20, 1, vec![0])]
+        );
+    }
+
+    #[test]
+    fn another_number_of_regions_begins_a_group() {
+        let events = [(0, 1, 10, 3, 0), (0, 1, 20, 2, 1), (0, 1, 20, 2, 2)];
+        assert_eq!(
+            groups(&events),
+            [(1, 10, 2, vec![0]), (1, 20, 0, vec![1, 2])]
+        );
+    }
+
+    #[test]
+    fn the_kdamonds_next_target_ends_a_group() {
+        let events = [(5, 1, 10, 2, 0), (5, 2, 10, 1, 7), (5, 1, 20, 2, 1)];
+        assert_eq!(
+            groups(&events),
+            [
+                (1, 10, 1, vec![0]),
+                (2, 10, 0, vec![7]),
+                (1, 20, 1, vec![1])
+            ]
+        );
+    }
+
+    #[test]
+    fn kdamonds_may_interleave() {
+        let events = [
+            (5, 1, 10, 2, 0),
+            (6, 1, 10, 2, 0),
+            (5, 1, 10, 2, 1),
+            (6, 1, 10, 2, 1),
+        ];
+        assert_eq!(
+            groups(&events),
+            [(1, 10, 0, vec![0, 1]), (1, 10, 0, vec![0, 1])]
+        );
+        // And, where the text does not tell the kdamond, targets may.
+        let events = [
+            (0, 1, 10, 2, 0),
+            (0, 2, 10, 2, 0),
+            (0, 1, 10, 2, 1),
+            (0, 2, 10, 2, 1),
+        ];
+        assert_eq!(
+            groups(&events),
+            [(1, 10, 0, vec![0, 1]), (2, 10, 0, vec![0, 1])]
+        );
+    }
+
+    #[test]
+    fn a_promise_of_many_regions_costs_nothing() {
+        assert_eq!(
+            groups(&[(0, 1, 10, u64::MAX, 0)]),
+            [(1, 10, u32::MAX, vec![0])]
+        );
+    }
+}

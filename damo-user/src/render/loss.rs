@@ -11,7 +11,7 @@ pub fn loss_line(losses: &Losses) -> Option<String> {
     if !losses.any() {
         return None;
     }
-    let mut causes: Vec<String> = [
+    let causes: Vec<String> = [
         ("incomplete snapshots", losses.incomplete),
         ("ring full", losses.ring_full),
         ("unseen", losses.unseen),
@@ -23,7 +23,7 @@ pub fn loss_line(losses: &Losses) -> Option<String> {
     .filter(|(_, count)| *count > 0)
     .map(|(cause, count)| format!("{cause}: {count}"))
     .collect();
-    let causes = std::mem::take(&mut causes).join(", ");
+    let causes = causes.join(", ");
     Some(match losses.samples() {
         0 => format!("region samples are missing from this record ({causes})"),
         samples => format!("{samples} region samples are missing from this record ({causes})"),

@@ -1,6 +1,6 @@
 //! What the report tests share: records made by hand, and the command itself.
 
-#![allow(dead_code)]
+#![allow(dead_code, clippy::expect_used)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
