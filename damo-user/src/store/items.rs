@@ -1,0 +1,223 @@
+//! One pass over a record: frames to items, with gaps where damage is.
+
+use std::collections::VecDeque;
+use std::io::{Read, Seek};
+use std::path::Path;
+
+use crate::model::{Gap, Item, LossCause, ReadError, Snapshot};
+
+use super::column::Columns;
+use super::decode::{Decoded, decode};
+use super::format::{FrameHeader, HEADER_LEN, flag, kind, limit};
+use super::reader::refused;
+use super::recover::{Found, Source, Walk};
+
+/// A snapshot of which the rest is in the next DATA frame.
+struct Partial {
+    snapshot: Snapshot,
+    lacking: u64,
+}
+
+pub(super) struct Pass<'a, R> {
+    source: &'a mut Source<R>,
+    path: &'a Path,
+    header_damaged: bool,
+    walk: Walk,
+    payload: Vec<u8>,
+    columns: Columns,
+    queue: VecDeque<Item>,
+    partial: Option<Partial>,
+    /// Latest time seen.
+    latest_ns: Option<u64>,
+    done: bool,
+}
+
+impl<R: Read + Seek> Iterator for Pass<'_, R> {
+    type Item = Result<Item, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(item) = self.queue.pop_front() {
+                return Some(Ok(item));
+            }
+            if self.done {
+                return None;
+            }
+            if let Err(error) = self.advance() {
+                self.done = true;
+                return Some(Err(error));
+            }
+        }
+    }
+}
+
+impl<'a, R: Read + Seek> Pass<'a, R> {
+    pub fn new(source: &'a mut Source<R>, path: &'a Path, header_damaged: bool) -> Self {
+        Pass {
+            source,
+            path,
+            header_damaged,
+            walk: Walk::new(HEADER_LEN as u64, 0),
+            payload: Vec::new(),
+            columns: Columns::default(),
+            queue: VecDeque::new(),
+            partial: None,
+            latest_ns: None,
+            done: false,
+        }
+    }
+
+    fn advance(&mut self) -> Result<(), ReadError> {
+        let found = self
+            .walk
+            .next(self.source, Some(&mut self.payload))
+            .map_err(|error| refused(self.path, error))?;
+        if std::mem::take(&mut self.header_damaged) {
+            let ns = if let Some(Found::Frame(_, header)) = found {
+                header.first_ns
+            } else {
+                0
+            };
+            self.queue.push_back(damage(ns, ns, Some(0)));
+        }
+        match found {
+            Some(Found::Frame(offset, header)) => self.frame(offset, &header)?,
+            Some(Found::Damage {
+                lost: Some(lost), ..
+            }) => self.lost_frame(&lost),
+            Some(Found::Damage { next, .. }) => {
+                let next_ns = next.map(|header| header.first_ns);
+                let start_ns = self.latest_ns.or(next_ns).unwrap_or(0);
+                self.queue.push_back(damage(
+                    start_ns,
+                    next_ns.unwrap_or(start_ns).max(start_ns),
+                    None,
+                ));
+            }
+            None => self.end(),
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self, offset: u64, header: &FrameHeader) -> Result<(), ReadError> {
+        match header.kind {
+            kind::DATA => {
+                let read = self
+                    .columns
+                    .read(&self.payload, header.columns, header.raw_len);
+                match read.and_then(|()| decode(header, &self.columns)) {
+                    Ok(decoded) => self.join(header, decoded),
+                    Err(_) => self.lost_frame(header),
+                }
+            }
+            kind::END => self.end(),
+            kind::META | kind::TARGET | kind::CLOCK | kind::INDEX => {}
+            unknown if header.has(flag::CRITICAL) => {
+                return Err(ReadError::Unsupported {
+                    path: self.path.to_owned(),
+                    what: format!(
+                        "the frame of type {unknown} at offset {offset} needs a later damo: install one"
+                    ),
+                });
+            }
+            _ => {}
+        }
+        self.latest_ns = self.latest_ns.max(Some(header.last_ns));
+        Ok(())
+    }
+
+    /// A frame that cannot be read, but whose header can.
+    fn lost_frame(&mut self, header: &FrameHeader) {
+        self.queue.push_back(damage(
+            header.first_ns,
+            header.last_ns,
+            Some(header.weight()),
+        ));
+    }
+
+    /// No more frames.
+    fn end(&mut self) {
+        self.done = true;
+        self.give_up_partial();
+    }
+
+    /// Queues a frame's items, with a split snapshot's parts put together.
+    fn join(&mut self, header: &FrameHeader, decoded: Decoded) {
+        let Decoded {
+            mut items,
+            lacking,
+            first_nr_regions,
+        } = decoded;
+        if header.has(flag::CONTINUES) {
+            let part = items.iter_mut().find_map(|item| match item {
+                Item::Snapshot(_) => Some(item),
+                Item::Gap(_) => None,
+            });
+            if let Some(slot) = part {
+                self.continue_with(slot, first_nr_regions);
+            }
+        } else {
+            self.give_up_partial();
+        }
+        if lacking > 0
+            && let Some(Item::Snapshot(_)) = items.last()
+        {
+            if let Some(Item::Snapshot(snapshot)) = items.pop() {
+                self.partial = Some(Partial { snapshot, lacking });
+            }
+        }
+        self.queue.extend(items);
+    }
+
+    /// Replaces a later part by the snapshot so far, or by a gap if what was
+    /// before it is lost.
+    fn continue_with(&mut self, slot: &mut Item, nr_regions: u64) {
+        let Item::Snapshot(part) = slot else { return };
+        let fits = |partial: &mut Partial| {
+            let so_far = &partial.snapshot;
+            partial.lacking == nr_regions
+                && (so_far.target, so_far.start_ns, so_far.end_ns)
+                    == (part.target, part.start_ns, part.end_ns)
+                && so_far.regions.last().map(|region| region.end)
+                    <= part.regions.first().map(|region| region.start)
+                && so_far.regions.len() as u64 + nr_regions <= limit::REGIONS
+        };
+        match self.partial.take_if(fits) {
+            Some(mut partial) => {
+                partial.snapshot.regions.append(&mut part.regions);
+                *part = partial.snapshot;
+            }
+            None => {
+                self.give_up_partial();
+                *slot = incomplete(part);
+            }
+        }
+    }
+
+    fn give_up_partial(&mut self) {
+        if let Some(partial) = self.partial.take() {
+            self.queue.push_back(incomplete(&partial.snapshot));
+        }
+    }
+}
+
+fn damage(start_ns: u64, end_ns: u64, events: Option<u64>) -> Item {
+    Item::Gap(Gap {
+        target: None,
+        start_ns,
+        end_ns,
+        events,
+        cause: LossCause::Damaged,
+    })
+}
+
+/// What stands for a part of a snapshot whose other parts are lost.
+fn incomplete(part: &Snapshot) -> Item {
+    Item::Gap(Gap {
+        target: Some(part.target),
+        start_ns: part.start_ns,
+        end_ns: part.end_ns,
+        events: Some((part.regions.len() as u64).saturating_add(u64::from(part.missing))),
+        cause: LossCause::Damaged,
+    })
+}

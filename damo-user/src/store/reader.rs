@@ -1,0 +1,303 @@
+//! Opens a record and reads what it says about itself.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+
+use crate::model::{Items, Meta, ReadError, Record, TargetInfo};
+
+use super::Stats;
+use super::append::JSON_COLUMN;
+use super::column::Columns;
+use super::format::{
+    FileHeader, FrameHeader, HEADER_LEN, KNOWN_INCOMPAT, MAGIC, VERSION, kind, limit,
+};
+use super::index::{End, Index, TRAILER_LEN};
+use super::items::Pass;
+use super::recover::{Found, Source, Walk};
+use super::writer::merge_target;
+
+/// Targets told one by one that are kept: a bound for damaged files.
+const MAX_TARGETS: usize = 1 << 16;
+
+/// Reads a record, whole or damaged, and never changes it. Memory is that of
+/// one frame.
+pub struct Reader<R = File> {
+    source: Source<R>,
+    path: PathBuf,
+    /// `None` if it is damaged.
+    header: Option<FileHeader>,
+    meta: Meta,
+    clean: bool,
+    totals: Stats,
+}
+
+impl Reader<File> {
+    /// Opens the record at `path`.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no record, or needs a later version.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, ReadError> {
+        let path = path.as_ref();
+        let file = File::open(path).map_err(|source| ReadError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::from_source(file, path)
+    }
+}
+
+impl<R: Read + Seek> Reader<R> {
+    /// Reads a record from `source`; errors name it `path`.
+    ///
+    /// # Errors
+    /// As for [`Reader::open`].
+    pub fn from_source(source: R, path: impl Into<PathBuf>) -> Result<Self, ReadError> {
+        let path = path.into();
+        let mut source = Source::new(source).map_err(|error| refused(&path, error))?;
+        let header = read_file_header(&mut source, &path)?;
+        let (meta, totals) = (Meta::default(), Stats::default());
+        let mut reader = Reader {
+            source,
+            path,
+            header,
+            meta,
+            clean: false,
+            totals,
+        };
+        reader
+            .survey()
+            .map_err(|source| refused(&reader.path, source))?;
+        Ok(reader)
+    }
+
+    /// Whether the recorder closed the file, rather than being killed.
+    pub fn was_clean(&self) -> bool {
+        self.clean
+    }
+
+    /// Samples that the record knows to be lost, without those that damage
+    /// takes: a pass tells these.
+    pub fn lost(&self) -> u64 {
+        self.totals.lost
+    }
+
+    /// Counts of what was written, by the file's end or, if it has none, by
+    /// the frames' headers.
+    pub fn totals(&self) -> Stats {
+        self.totals
+    }
+
+    /// The file header; `None` if it is damaged.
+    pub fn header(&self) -> Option<&FileHeader> {
+        self.header.as_ref()
+    }
+
+    /// Finds META and the totals: by the file's end, else by all headers.
+    fn survey(&mut self) -> io::Result<()> {
+        let mut payload = Vec::new();
+        let mut columns = Columns::default();
+        if let Some(end) = self.end(&mut payload, &mut columns)? {
+            self.clean = true;
+            self.totals = end.stats;
+            if let Some(meta) = self.indexed_meta(end.index_offset, &mut payload, &mut columns)? {
+                self.meta = meta;
+                return Ok(());
+            }
+        }
+        let mut walk = Walk::new(HEADER_LEN as u64, 0);
+        let mut sums = Stats {
+            bytes: self.source.len(),
+            ..Stats::default()
+        };
+        while let Some(found) = walk.next(&mut self.source, None)? {
+            let (offset, header) = match found {
+                Found::Frame(offset, header) => (offset, header),
+                Found::Damage { lost, .. } => {
+                    sums.lost = sums
+                        .lost
+                        .saturating_add(lost.map_or(0, |header| header.weight()));
+                    continue;
+                }
+            };
+            sums.frames += 1;
+            sums.snapshots += header.whole_snapshots();
+            sums.samples += u64::from(header.samples);
+            sums.lost = sums.lost.saturating_add(header.lost);
+            match header.kind {
+                kind::META => {
+                    if let Some(meta) =
+                        self.json::<Meta>(offset, &header, &mut payload, &mut columns)?
+                    {
+                        self.meta = meta;
+                    }
+                }
+                kind::TARGET if self.meta.targets.len() < MAX_TARGETS => {
+                    if let Some(target) =
+                        self.json::<TargetInfo>(offset, &header, &mut payload, &mut columns)?
+                    {
+                        merge_target(&mut self.meta, &target);
+                    }
+                }
+                kind::END if self.source.payload(offset, &header, &mut payload)? => {
+                    self.clean = true;
+                    break;
+                }
+                _ => {}
+            }
+        }
+        if self.totals == Stats::default() {
+            self.totals = sums;
+        }
+        Ok(())
+    }
+
+    /// The END frame, if it stands intact at the end of the file.
+    fn end(&mut self, payload: &mut Vec<u8>, columns: &mut Columns) -> io::Result<Option<End>> {
+        let mut trailer = [0; TRAILER_LEN];
+        let Some(at) = self.source.len().checked_sub(TRAILER_LEN as u64) else {
+            return Ok(None);
+        };
+        self.source.read_at(at, &mut trailer)?;
+        let Some(at) = End::frame_len(&trailer).and_then(|len| self.source.len().checked_sub(len))
+        else {
+            return Ok(None);
+        };
+        let read = self.frame_at(at, kind::END, payload, columns)?;
+        Ok(read.and_then(|()| End::decode(columns).ok()))
+    }
+
+    fn indexed_meta(
+        &mut self,
+        index_offset: u64,
+        payload: &mut Vec<u8>,
+        columns: &mut Columns,
+    ) -> io::Result<Option<Meta>> {
+        if self
+            .frame_at(index_offset, kind::INDEX, payload, columns)?
+            .is_none()
+        {
+            return Ok(None);
+        }
+        let Ok(index) = Index::decode(columns) else {
+            return Ok(None);
+        };
+        match self.source.header_at(index.meta_offset)? {
+            Some(header) if header.kind == kind::META => {
+                self.json(index.meta_offset, &header, payload, columns)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads the frame of type `kind` at `offset`, if it is intact.
+    fn frame_at(
+        &mut self,
+        offset: u64,
+        kind: u8,
+        payload: &mut Vec<u8>,
+        columns: &mut Columns,
+    ) -> io::Result<Option<()>> {
+        let Some(header) = self
+            .source
+            .header_at(offset)?
+            .filter(|header| header.kind == kind)
+        else {
+            return Ok(None);
+        };
+        self.columns(offset, &header, payload, columns)
+    }
+
+    fn columns(
+        &mut self,
+        offset: u64,
+        header: &FrameHeader,
+        payload: &mut Vec<u8>,
+        columns: &mut Columns,
+    ) -> io::Result<Option<()>> {
+        let intact = self.source.payload(offset, header, payload)?;
+        Ok((intact
+            && columns
+                .read(payload, header.columns, header.raw_len)
+                .is_ok())
+        .then_some(()))
+    }
+
+    /// The JSON that a frame holds, if it is intact.
+    fn json<T: serde::de::DeserializeOwned>(
+        &mut self,
+        offset: u64,
+        header: &FrameHeader,
+        payload: &mut Vec<u8>,
+        columns: &mut Columns,
+    ) -> io::Result<Option<T>> {
+        if header.raw_len > limit::JSON || self.columns(offset, header, payload, columns)?.is_none()
+        {
+            return Ok(None);
+        }
+        let json = columns.bytes(JSON_COLUMN).ok().flatten();
+        Ok(json.and_then(|json| serde_json::from_slice(json).ok()))
+    }
+}
+
+impl<R: Read + Seek> Record for Reader<R> {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn items(&mut self) -> Result<Items<'_>, ReadError> {
+        Ok(Box::new(Pass::new(
+            &mut self.source,
+            &self.path,
+            self.header.is_none(),
+        )))
+    }
+}
+
+pub(super) fn refused(path: &Path, source: io::Error) -> ReadError {
+    ReadError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// The file header; `None` where it is damaged but the file is a record.
+fn read_file_header<R: Read + Seek>(
+    source: &mut Source<R>,
+    path: &Path,
+) -> Result<Option<FileHeader>, ReadError> {
+    let unsupported = |what: String| ReadError::Unsupported {
+        path: path.to_owned(),
+        what,
+    };
+    let mut bytes = [0; HEADER_LEN];
+    let read = source
+        .read_at(0, &mut bytes)
+        .map_err(|error| refused(path, error))?;
+    let magic = bytes.starts_with(&MAGIC);
+    if magic && read < HEADER_LEN {
+        return Err(ReadError::Malformed {
+            path: path.to_owned(),
+            offset: read as u64,
+            what: "the file ends within its header: nothing was recorded".to_owned(),
+        });
+    }
+    let Some(header) = FileHeader::parse(&bytes) else {
+        let first = source
+            .header_at(HEADER_LEN as u64)
+            .map_err(|error| refused(path, error))?;
+        if magic || first.is_some() {
+            return Ok(None);
+        }
+        return Err(unsupported("not a record of damo's own format".to_owned()));
+    };
+    let unknown = header.incompat & !KNOWN_INCOMPAT;
+    if header.version > VERSION || unknown != 0 {
+        return Err(unsupported(format!(
+            "needs a damo that reads record format version {} with features {unknown:#x}; \
+             this one reads version {VERSION}: install a later damo",
+            header.version
+        )));
+    }
+    Ok(Some(header))
+}

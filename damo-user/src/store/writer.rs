@@ -1,0 +1,449 @@
+//! Writes a record, frame by frame, never touching what it wrote.
+
+use std::io;
+
+use crate::model::{Gap, LossCause, Meta, Snapshot, TargetInfo};
+
+use super::append::{Appender, JSON_COLUMN, WriteError, write_failed};
+use super::format::{FileHeader, FrameHeader, HEADER_LEN, VERSION, flag, kind, limit};
+use super::frame::DataFrame;
+use super::index::{End, Entry, Index};
+use super::sink::Sink;
+use super::varint::put;
+
+/// A frame is written when it holds so many samples…
+const FRAME_SAMPLES: usize = 4096;
+/// …or so many snapshots and gaps, for snapshots that hold next to nothing…
+const FRAME_ROWS: usize = 1024;
+/// …or is so old.
+const FRAME_NS: u64 = 1_000_000_000;
+/// Time between two fdatasyncs.
+const SYNC_NS: u64 = 5_000_000_000;
+/// Regions that a frame holds at most, so that it stays below
+/// [`limit::PAYLOAD`] even if nothing can be compressed.
+const FRAME_REGIONS: usize = 16_384;
+
+/// Columns of CLOCK frames.
+const CLOCK_MONO: u8 = 1;
+const CLOCK_WALL: u8 = 2;
+/// Counts of what was written; of what a writer still holds, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Bytes in the file.
+    pub bytes: u64,
+    /// Snapshots kept.
+    pub snapshots: u64,
+    /// Region samples kept.
+    pub samples: u64,
+    /// Region samples known to be lost: those of gaps, those that snapshots
+    /// say are missing, and those that could not be written.
+    pub lost: u64,
+    /// Frames in the file.
+    pub frames: u64,
+}
+
+/// What the file header says beyond what [`Meta`] tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Identifies the record; the same in all its segments. `None`: random.
+    pub uuid: Option<[u8; 16]>,
+    /// Position of the file in a record of several segments.
+    pub segment: u32,
+    /// Page size of the recorded machine, as a power of two; 0 if not known.
+    pub page_shift: u8,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let page_shift = rustix::param::page_size().trailing_zeros() as u8;
+        Options {
+            uuid: None,
+            segment: 0,
+            page_shift,
+        }
+    }
+}
+
+/// Writes one record file. docs/FORMAT.md has the rules; in short: a frame is
+/// one write, whole or taken back; what cannot be written becomes a gap.
+pub struct Writer<S: Sink> {
+    file: Appender<S>,
+    meta: Meta,
+    /// Targets became known since the last META frame.
+    meta_stale: bool,
+    frame: DataFrame,
+    index: Index,
+    stats: Stats,
+    /// What could not be written and is not told in the file yet.
+    unwritten: Option<Gap>,
+    now_ns: u64,
+    opened_ns: u64,
+    synced_ns: Option<u64>,
+    finished: bool,
+}
+
+impl<S: Sink> Writer<S> {
+    /// Starts a record in `sink`, which must be new and empty.
+    ///
+    /// # Errors
+    /// Header and `meta` cannot be written.
+    pub fn new(sink: S, meta: &Meta) -> Result<Self, WriteError> {
+        Self::with_options(sink, meta, Options::default())
+    }
+
+    /// As [`Writer::new`], saying what the file header holds.
+    ///
+    /// # Errors
+    /// As for [`Writer::new`].
+    pub fn with_options(sink: S, meta: &Meta, options: Options) -> Result<Self, WriteError> {
+        let mut writer = Writer {
+            file: Appender::new(sink)?,
+            meta: Meta::default(),
+            meta_stale: false,
+            frame: DataFrame::default(),
+            index: Index::default(),
+            stats: Stats::default(),
+            unwritten: None,
+            now_ns: 0,
+            opened_ns: 0,
+            synced_ns: None,
+            finished: false,
+        };
+        writer.file.latest_ns = meta.mono_ns;
+        let uuid = options
+            .uuid
+            .map_or_else(random_uuid, Ok)
+            .map_err(write_failed)?;
+        let header = FileHeader {
+            version: VERSION,
+            page_shift: options.page_shift,
+            segment: options.segment,
+            incompat: 0,
+            compat: 0,
+            uuid,
+            boot_id: parse_uuid(&meta.boot_id).unwrap_or_default(),
+        };
+        header.encode(&mut writer.file.out);
+        writer.file.write_out()?;
+        writer.meta(meta)?;
+        Ok(writer)
+    }
+
+    /// What was kept and lost so far.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            bytes: self.file.bytes,
+            frames: self.file.frames,
+            ..self.stats
+        }
+    }
+
+    /// Adds a snapshot; its frame is written when it is full.
+    ///
+    /// # Errors
+    /// `Invalid` if regions overlap, go down or are more than 524288; `Io` if
+    /// a full frame could not be written.
+    pub fn snapshot(&mut self, snapshot: &Snapshot) -> Result<(), WriteError> {
+        check(snapshot)?;
+        self.open()?;
+        let count = snapshot.regions.len();
+        self.stats.snapshots += 1;
+        self.stats.samples += count as u64;
+        self.stats.lost = self.stats.lost.saturating_add(u64::from(snapshot.missing));
+        let mut result = Ok(());
+        if self.frame.samples() + count > FRAME_REGIONS {
+            result = self.flush();
+            self.begin();
+        }
+        let mut from = 0;
+        while count - from > FRAME_REGIONS {
+            self.frame.push(snapshot, from, from + FRAME_REGIONS);
+            from += FRAME_REGIONS;
+            if let Err(error) = self.flush() {
+                // Without this part the ones to come cannot be read.
+                self.stats.snapshots -= 1;
+                let rest = (count - from) as u64;
+                self.stats.samples -= rest;
+                self.stats.lost = self.stats.lost.saturating_add(rest);
+                self.not_written(snapshot.start_ns, snapshot.end_ns, rest);
+                return Err(error);
+            }
+        }
+        self.frame.push(snapshot, from, count);
+        result.and(self.flush_if_full())
+    }
+
+    /// Adds a gap.
+    ///
+    /// # Errors
+    /// `Io` if a full frame could not be written.
+    pub fn gap(&mut self, gap: &Gap) -> Result<(), WriteError> {
+        self.open()?;
+        self.frame.push_gap(gap);
+        self.stats.lost = self.stats.lost.saturating_add(gap.events.unwrap_or(0));
+        self.flush_if_full()
+    }
+
+    /// Tells of a target that was not known at the start.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub fn target(&mut self, target: &TargetInfo) -> Result<(), WriteError> {
+        merge_target(&mut self.meta, target);
+        self.meta_stale = true;
+        self.json_frame(kind::TARGET, target)
+    }
+
+    /// Tells what both clocks showed at one moment.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub fn clock(&mut self, mono_ns: u64, wall_ns: u64) -> Result<(), WriteError> {
+        self.file.payload.clear();
+        for (id, ns) in [(CLOCK_MONO, mono_ns), (CLOCK_WALL, wall_ns)] {
+            let mut bytes = Vec::new();
+            put(&mut bytes, ns);
+            self.file.payload.values(id, &bytes).map_err(write_failed)?;
+        }
+        let header = FrameHeader {
+            kind: kind::CLOCK,
+            first_ns: mono_ns,
+            last_ns: mono_ns,
+            ..FrameHeader::default()
+        };
+        self.file.put_frame(header)
+    }
+
+    /// Replaces what the record says about itself; targets told before stay.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub fn meta(&mut self, meta: &Meta) -> Result<(), WriteError> {
+        let mut merged = meta.clone();
+        merged.targets.clear();
+        for target in self.meta.targets.iter().chain(&meta.targets) {
+            merge_target(&mut merged, target);
+        }
+        self.meta = merged;
+        self.write_meta()
+    }
+
+    fn write_meta(&mut self) -> Result<(), WriteError> {
+        let offset = self.file.bytes;
+        let meta = std::mem::take(&mut self.meta);
+        let result = self.json_frame(kind::META, &meta);
+        self.meta = meta;
+        self.meta_stale = result.is_err();
+        result?;
+        self.index.meta_offset = offset;
+        Ok(())
+    }
+
+    /// To be called regularly: writes a frame that is 1 s old, and syncs
+    /// every 5 s. Everything up to 1 s ago then survives a SIGKILL, if the
+    /// caller ticks often enough.
+    ///
+    /// # Errors
+    /// The frame could not be written, or the file not be synced.
+    pub fn tick(&mut self, now_ns: u64) -> Result<(), WriteError> {
+        self.now_ns = now_ns;
+        let old = now_ns.saturating_sub(self.opened_ns) >= FRAME_NS;
+        let flushed = if old {
+            self.opened_ns = now_ns;
+            self.flush()
+        } else {
+            Ok(())
+        };
+        let synced_ns = *self.synced_ns.get_or_insert(now_ns);
+        if !self.file.dirty || now_ns.saturating_sub(synced_ns) < SYNC_NS {
+            return flushed;
+        }
+        // Even after a failure the next attempt is 5 s away.
+        self.synced_ns = Some(now_ns);
+        flushed.and(self.file.sync())
+    }
+
+    /// Writes what is held back, as a frame of its own.
+    ///
+    /// # Errors
+    /// It could not be written, and counts as lost.
+    pub fn flush(&mut self) -> Result<(), WriteError> {
+        self.begin();
+        if self.frame.is_empty() {
+            return Ok(());
+        }
+        let header = self.frame.header();
+        let offset = self.file.bytes;
+        let entry = Entry {
+            offset,
+            seq: self.file.seq,
+            before_ns: self.file.latest_ns,
+        };
+        self.file.payload.clear();
+        let encoded = self
+            .frame
+            .encode(header.first_ns, &mut self.file.payload)
+            .map_err(write_failed);
+        let gone = u64::from(header.samples) + self.frame.earlier() as u64;
+        self.frame.clear();
+        let result = encoded.and_then(|()| self.file.put_frame(header));
+        if result.is_ok() {
+            self.index.note(entry);
+            return Ok(());
+        }
+        self.stats.snapshots = self
+            .stats
+            .snapshots
+            .saturating_sub(header.whole_snapshots());
+        self.stats.samples = self.stats.samples.saturating_sub(gone);
+        self.stats.lost = self.stats.lost.saturating_add(gone);
+        // A frame of which the header stays behind tells its loss itself.
+        if self.file.bytes < offset + HEADER_LEN as u64 {
+            self.not_written(header.first_ns, header.last_ns, header.weight());
+        }
+        result
+    }
+
+    /// Writes what is held back, the last META, INDEX and END, and syncs.
+    /// Calling it again does nothing. After an error, too, the file is
+    /// readable and [`Writer::stats`] says what is in it.
+    ///
+    /// # Errors
+    /// The first one of the steps; the others are tried nevertheless.
+    pub fn finish(&mut self) -> Result<Stats, WriteError> {
+        if self.finished {
+            return Ok(self.stats());
+        }
+        let flushed = self.flush();
+        let told = if self.meta_stale {
+            self.write_meta()
+        } else {
+            Ok(())
+        };
+        if self.meta_stale {
+            // Readers must then look at all frames.
+            self.index.meta_offset = 0;
+        }
+        let mut end = End {
+            index_offset: self.file.bytes,
+            stats: self.stats(),
+        };
+        self.file.payload.clear();
+        let indexed = self
+            .index
+            .encode(&mut self.file.payload)
+            .map_err(write_failed);
+        let indexed = indexed.and_then(|()| self.file.put_frame(self.file.timeless(kind::INDEX)));
+        if indexed.is_err() {
+            end.index_offset = 0;
+        }
+        end.stats = self.stats();
+        self.file.payload.clear();
+        end.encode(HEADER_LEN, &mut self.file.payload);
+        let header = FrameHeader {
+            flags: flag::CRITICAL,
+            ..self.file.timeless(kind::END)
+        };
+        let ended = self.file.put_frame(header);
+        self.finished = true;
+        let synced = self.file.sync();
+        flushed.and(told).and(indexed).and(ended).and(synced)?;
+        Ok(self.stats())
+    }
+
+    /// Before something is added.
+    fn open(&mut self) -> Result<(), WriteError> {
+        if self.finished {
+            return Err(WriteError::Invalid("the record is finished"));
+        }
+        if self.frame.is_empty() {
+            self.opened_ns = self.now_ns;
+        }
+        self.begin();
+        Ok(())
+    }
+
+    /// Puts what an earlier failure lost at the front of an empty frame.
+    fn begin(&mut self) {
+        if self.frame.is_empty()
+            && let Some(gap) = self.unwritten.take()
+        {
+            self.frame.push_gap(&gap);
+        }
+    }
+
+    fn not_written(&mut self, start_ns: u64, end_ns: u64, events: u64) {
+        let gap = self.unwritten.get_or_insert(Gap {
+            target: None,
+            start_ns,
+            end_ns,
+            events: Some(0),
+            cause: LossCause::Unwritten,
+        });
+        gap.start_ns = gap.start_ns.min(start_ns);
+        gap.end_ns = gap.end_ns.max(end_ns);
+        gap.events = gap.events.map(|sum| sum.saturating_add(events));
+    }
+
+    fn flush_if_full(&mut self) -> Result<(), WriteError> {
+        if self.frame.samples() >= FRAME_SAMPLES || self.frame.rows() >= FRAME_ROWS {
+            return self.flush();
+        }
+        Ok(())
+    }
+
+    fn json_frame<T: serde::Serialize>(&mut self, kind: u8, value: &T) -> Result<(), WriteError> {
+        let json = serde_json::to_vec(value).map_err(|error| write_failed(error.into()))?;
+        if json.len() > limit::JSON as usize {
+            return Err(WriteError::Invalid(
+                "what it says about itself is over 1 MiB of JSON",
+            ));
+        }
+        self.file.payload.clear();
+        self.file
+            .payload
+            .bytes(JSON_COLUMN, &json)
+            .map_err(write_failed)?;
+        self.file.put_frame(self.file.timeless(kind))
+    }
+}
+
+/// The rules that a reader relies on.
+fn check(snapshot: &Snapshot) -> Result<(), WriteError> {
+    if snapshot.regions.len() as u64 > limit::REGIONS {
+        return Err(WriteError::Invalid(
+            "a snapshot of more than 524288 regions",
+        ));
+    }
+    let mut end = 0;
+    for region in &snapshot.regions {
+        if region.start < end || region.end < region.start {
+            return Err(WriteError::Invalid("regions that overlap or do not ascend"));
+        }
+        end = region.end;
+    }
+    Ok(())
+}
+
+/// Adds `target`, or replaces what is known of the same process as it.
+pub(super) fn merge_target(meta: &mut Meta, target: &TargetInfo) {
+    let same =
+        |known: &&mut TargetInfo| known.target_id == target.target_id && known.pid == target.pid;
+    match meta.targets.iter_mut().find(same) {
+        Some(known) => known.clone_from(target),
+        None => meta.targets.push(target.clone()),
+    }
+}
+
+fn random_uuid() -> io::Result<[u8; 16]> {
+    let mut uuid = [0; 16];
+    rustix::rand::getrandom(&mut uuid, rustix::rand::GetRandomFlags::empty())?;
+    Ok(uuid)
+}
+
+/// The bytes of a UUID in its usual text form.
+fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+    let digits: String = text.chars().filter(|c| *c != '-').collect();
+    let value = u128::from_str_radix(&digits, 16).ok()?;
+    (digits.len() == 32).then(|| value.to_be_bytes())
+}
