@@ -1,5 +1,12 @@
 //! Bytes per sample and samples per second of the record file:
 //! `cargo bench -p damo-user --bench store`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a benchmark ends where something is wrong"
+)]
 
 use std::io::Cursor;
 use std::time::{Duration, Instant};
@@ -7,7 +14,9 @@ use std::time::{Duration, Instant};
 use damo_user::model::{Item, Meta, Record, Snapshot};
 use damo_user::store::{Reader, Writer};
 
+#[path = "samples/fixture.rs"]
 mod fixture;
+#[path = "samples/simulate.rs"]
 mod simulate;
 
 use simulate::{S0, S1, Simulation};

@@ -1,5 +1,11 @@
 //! A sink that fails, at every write in turn: the file stays readable, and
 //! seen = stored + lost, by the writer's counts and by what a reader finds.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where something is wrong"
+)]
 
 use std::io::{self, Cursor, ErrorKind, Write};
 

@@ -1,5 +1,11 @@
 //! Files that promise much: checksums hold, lengths lie. Memory is counted.
 //! One test, so that nobody else's memory counts.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where something is wrong"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Cursor;
@@ -31,8 +37,6 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-const HEADER: usize = 72;
 
 /// A frame as docs/FORMAT.md has it.
 #[derive(Clone, Default)]

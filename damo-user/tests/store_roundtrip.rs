@@ -1,4 +1,10 @@
 //! What goes into a record comes back, whatever it is, in few bytes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where something is wrong"
+)]
 
 use std::fs::File;
 use std::io::Cursor;
@@ -10,9 +16,9 @@ use damo_user::model::{
 use damo_user::store::{MAGIC, Reader, Stats, WriteError, Writer};
 use proptest::prelude::*;
 
-#[path = "../benches/fixture.rs"]
+#[path = "../benches/samples/fixture.rs"]
 mod fixture;
-#[path = "../benches/simulate.rs"]
+#[path = "../benches/samples/simulate.rs"]
 mod simulate;
 
 fn write(items: &[Item], flush_each: usize) -> (Vec<u8>, Stats) {
@@ -238,6 +244,11 @@ fn what_a_reader_could_not_trust_is_refused() {
     writer.finish().unwrap();
     assert!(matches!(
         writer.snapshot(&many_regions(1)),
+        Err(WriteError::Invalid(_))
+    ));
+    assert!(matches!(writer.clock(1, 2), Err(WriteError::Invalid(_))));
+    assert!(matches!(
+        writer.meta(&some_meta()),
         Err(WriteError::Invalid(_))
     ));
     assert_eq!(writer.finish().unwrap().samples, 0);

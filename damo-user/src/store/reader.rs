@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::model::{Items, Meta, ReadError, Record, TargetInfo};
 
 use super::Stats;
+use super::about::merge_target;
 use super::append::JSON_COLUMN;
 use super::column::Columns;
 use super::format::{
@@ -15,7 +16,6 @@ use super::format::{
 use super::index::{End, Index, TRAILER_LEN};
 use super::items::Pass;
 use super::recover::{Found, Source, Walk};
-use super::writer::merge_target;
 
 /// Targets told one by one that are kept: a bound for damaged files.
 const MAX_TARGETS: usize = 1 << 16;
