@@ -36,6 +36,22 @@ pub(super) fn write_failed(source: io::Error) -> WriteError {
     }
 }
 
+/// Counts of what was written; of what a writer still holds, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Bytes in the file.
+    pub bytes: u64,
+    /// Snapshots kept.
+    pub snapshots: u64,
+    /// Region samples kept.
+    pub samples: u64,
+    /// Region samples known to be lost: those of gaps, those that snapshots
+    /// say are missing, and those that could not be written.
+    pub lost: u64,
+    /// Frames in the file.
+    pub frames: u64,
+}
+
 /// The end of a growing file.
 pub(super) struct Appender<S: Sink> {
     sink: S,
@@ -67,10 +83,6 @@ impl<S: Sink> Appender<S> {
             latest_ns: 0,
             dirty: false,
         })
-    }
-
-    pub fn into_sink(self) -> S {
-        self.sink
     }
 
     /// A header for a frame without times of its own.

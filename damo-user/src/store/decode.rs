@@ -37,13 +37,7 @@ pub(super) fn decode(header: &FrameHeader, columns: &Columns) -> Result<Decoded,
     let mut regions = RegionColumns::new(columns, unit)?;
 
     let mut out = Decoded::default();
-    let mut last = vec![
-        Last {
-            end_ns: header.first_ns,
-            first: 0
-        };
-        targets.len()
-    ];
+    let mut last = vec![Last::new(header.first_ns); targets.len()];
     let mut samples_left = u64::from(header.samples);
     for row in 0..u64::from(header.snapshots) {
         while let Some((_, gap)) = gaps.next_if(|(at, _)| *at <= row) {
@@ -124,17 +118,16 @@ impl<'a> RegionColumns<'a> {
                 .checked_add(self.length.next()?)
                 .ok_or(Corrupt("address"))?;
             let last_byte = end.checked_mul(self.unit).ok_or(Corrupt("address"))?;
-            let age = self.age.next()?.checked_sub(1);
+            let birth = self.age.next()?.checked_sub(1).map(unzigzag);
+            let age = birth.map(|birth| u32::try_from(last.ordinal.wrapping_sub(birth)));
             regions.push(Region {
                 start: start * self.unit,
                 end: last_byte,
                 nr_accesses: self.nr_accesses.next_u32()?,
-                age: age
-                    .map(u32::try_from)
-                    .transpose()
-                    .map_err(|_| Corrupt("age"))?,
+                age: age.transpose().map_err(|_| Corrupt("age"))?,
             });
         }
+        last.ordinal += 1;
         Ok(regions)
     }
 

@@ -61,6 +61,18 @@ pub(super) struct Last {
     pub end_ns: u64,
     /// First address of its previous snapshot, in the frame's unit.
     pub first: u64,
+    /// How many snapshots of it the frame holds so far.
+    pub ordinal: u64,
+}
+
+impl Last {
+    pub fn new(first_ns: u64) -> Self {
+        Last {
+            end_ns: first_ns,
+            first: 0,
+            ordinal: 0,
+        }
+    }
 }
 
 /// A DATA frame that is being filled.
@@ -230,13 +242,7 @@ impl DataFrame {
             }
         }
         self.last.clear();
-        self.last.resize(
-            self.targets.len(),
-            Last {
-                end_ns: first_ns,
-                first: 0,
-            },
-        );
+        self.last.resize(self.targets.len(), Last::new(first_ns));
         let mut rest = self.regions.as_slice();
         for row in &self.rows {
             let (held, after) = rest.split_at(row.held.min(rest.len()));
@@ -263,8 +269,9 @@ impl DataFrame {
                 end = region.end >> shift;
                 put(length, end.wrapping_sub(begin));
                 put(nr_accesses, u64::from(region.nr_accesses));
-                put(age, region.age.map_or(0, |age| u64::from(age) + 1));
+                put(age, region.age.map_or(0, |age| birth(last.ordinal, age)));
             }
+            last.ordinal += 1;
         }
         let mut at = 0;
         for row in &self.gaps {
@@ -280,6 +287,12 @@ impl DataFrame {
             );
         }
     }
+}
+
+/// An age as the time of birth, counted in the target's snapshots, so that the
+/// number stays the same while the region does; 0 is left for no age.
+fn birth(ordinal: u64, age: u32) -> u64 {
+    1 + zigzag(ordinal.wrapping_sub(u64::from(age)))
 }
 
 /// Where `value` is in `table`, which it is appended to if it is new.

@@ -159,12 +159,11 @@ impl<'a, R: Read + Seek> Pass<'a, R> {
         } else {
             self.give_up_partial();
         }
+        let is_snapshot = |item: &mut Item| matches!(item, Item::Snapshot(_));
         if lacking > 0
-            && let Some(Item::Snapshot(_)) = items.last()
+            && let Some(Item::Snapshot(snapshot)) = items.pop_if(is_snapshot)
         {
-            if let Some(Item::Snapshot(snapshot)) = items.pop() {
-                self.partial = Some(Partial { snapshot, lacking });
-            }
+            self.partial = Some(Partial { snapshot, lacking });
         }
         self.queue.extend(items);
     }

@@ -16,6 +16,7 @@
 //!
 //! A file is "closed" by its END frame alone: nothing is rewritten in place.
 
+mod about;
 mod append;
 mod column;
 mod decode;
@@ -29,8 +30,9 @@ mod sink;
 mod varint;
 mod writer;
 
-pub use append::WriteError;
+pub use about::Options;
+pub use append::{Stats, WriteError};
 pub use format::{FileHeader, MAGIC, VERSION};
 pub use reader::Reader;
 pub use sink::Sink;
-pub use writer::{Options, Stats, Writer};
+pub use writer::Writer;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::model::{Items, Meta, ReadError, Record, TargetInfo};
 
 use super::Stats;
+use super::about::merge_target;
 use super::append::JSON_COLUMN;
 use super::column::Columns;
 use super::format::{
@@ -15,7 +16,6 @@ use super::format::{
 use super::index::{End, Index, TRAILER_LEN};
 use super::items::Pass;
 use super::recover::{Found, Source, Walk};
-use super::writer::merge_target;
 
 /// Targets told one by one that are kept: a bound for damaged files.
 const MAX_TARGETS: usize = 1 << 16;
@@ -54,18 +54,16 @@ impl<R: Read + Seek> Reader<R> {
     /// As for [`Reader::open`].
     pub fn from_source(source: R, path: impl Into<PathBuf>) -> Result<Self, ReadError> {
         let path = path.into();
-        let opened = Source::new(source).and_then(|mut source| {
-            let header = read_file_header(&mut source, &path)?;
-            Ok((source, header))
-        });
-        let (source, header) = opened.map_err(|source| refused(&path, source))?;
+        let mut source = Source::new(source).map_err(|error| refused(&path, error))?;
+        let header = read_file_header(&mut source, &path)?;
+        let (meta, totals) = (Meta::default(), Stats::default());
         let mut reader = Reader {
             source,
-            header: header.map_err(|error| *error)?,
             path,
-            meta: Meta::default(),
+            header,
+            meta,
             clean: false,
-            totals: Stats::default(),
+            totals,
         };
         reader
             .survey()
@@ -264,41 +262,42 @@ pub(super) fn refused(path: &Path, source: io::Error) -> ReadError {
 }
 
 /// The file header; `None` where it is damaged but the file is a record.
-#[expect(clippy::type_complexity, reason = "two kinds of failure")]
 fn read_file_header<R: Read + Seek>(
     source: &mut Source<R>,
     path: &Path,
-) -> io::Result<Result<Option<FileHeader>, Box<ReadError>>> {
-    let unsupported = |what: String| {
-        Ok(Err(Box::new(ReadError::Unsupported {
-            path: path.to_owned(),
-            what,
-        })))
+) -> Result<Option<FileHeader>, ReadError> {
+    let unsupported = |what: String| ReadError::Unsupported {
+        path: path.to_owned(),
+        what,
     };
     let mut bytes = [0; HEADER_LEN];
-    let read = source.read_at(0, &mut bytes)?;
+    let read = source
+        .read_at(0, &mut bytes)
+        .map_err(|error| refused(path, error))?;
     let magic = bytes.starts_with(&MAGIC);
     if magic && read < HEADER_LEN {
-        let what = "the file ends within its header: nothing was recorded".to_owned();
-        return Ok(Err(Box::new(ReadError::Malformed {
+        return Err(ReadError::Malformed {
             path: path.to_owned(),
             offset: read as u64,
-            what,
-        })));
+            what: "the file ends within its header: nothing was recorded".to_owned(),
+        });
     }
     let Some(header) = FileHeader::parse(&bytes) else {
-        if magic || source.header_at(HEADER_LEN as u64)?.is_some() {
-            return Ok(Ok(None));
+        let first = source
+            .header_at(HEADER_LEN as u64)
+            .map_err(|error| refused(path, error))?;
+        if magic || first.is_some() {
+            return Ok(None);
         }
-        return unsupported("not a record of damo's own format".to_owned());
+        return Err(unsupported("not a record of damo's own format".to_owned()));
     };
     let unknown = header.incompat & !KNOWN_INCOMPAT;
     if header.version > VERSION || unknown != 0 {
-        return unsupported(format!(
-            "needs a damo that reads record format version {} with features {unknown:#x}; this one reads version \
-             {VERSION}: install a later damo",
+        return Err(unsupported(format!(
+            "needs a damo that reads record format version {} with features {unknown:#x}; \
+             this one reads version {VERSION}: install a later damo",
             header.version
-        ));
+        )));
     }
-    Ok(Ok(Some(header)))
+    Ok(Some(header))
 }

@@ -85,7 +85,6 @@ pub(super) enum Found {
     Frame(u64, FrameHeader),
     /// Something that is no valid frame, or the place of missing ones.
     Damage {
-        offset: u64,
         /// The lost frame's header, where it can still be read.
         lost: Option<FrameHeader>,
         /// The next frame's.
@@ -125,13 +124,12 @@ impl Walk {
             .header_at(offset)?
             .filter(|header| self.accepts(header));
         let Some(header) = header else {
-            return self.step_over(source, offset, None, offset + 1).map(Some);
+            return self.step_over(source, None, offset + 1).map(Some);
         };
         if self.seq.is_some_and(|seq| header.seq > seq) {
             // Whole frames are missing; this one comes with the next call.
             self.seq = Some(header.seq);
             return Ok(Some(Found::Damage {
-                offset,
                 lost: None,
                 next: Some(header),
             }));
@@ -144,7 +142,7 @@ impl Walk {
         if !intact {
             // Bytes may be missing from the payload: search it, too.
             return self
-                .step_over(source, offset, Some(header), offset + HEADER_LEN as u64)
+                .step_over(source, Some(header), offset + HEADER_LEN as u64)
                 .map(Some);
         }
         self.at = offset + header.frame_len();
@@ -159,7 +157,6 @@ impl Walk {
     fn step_over<R: Read + Seek>(
         &mut self,
         source: &mut Source<R>,
-        offset: u64,
         lost: Option<FrameHeader>,
         from: u64,
     ) -> io::Result<Found> {
@@ -170,7 +167,7 @@ impl Walk {
         if let Some(next) = next {
             self.seq = Some(next.seq);
         }
-        Ok(Found::Damage { offset, lost, next })
+        Ok(Found::Damage { lost, next })
     }
 
     /// The first valid frame header at `from` or after it.

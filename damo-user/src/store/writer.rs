@@ -1,11 +1,10 @@
 //! Writes a record, frame by frame, never touching what it wrote.
 
-use std::io;
-
 use crate::model::{Gap, LossCause, Meta, Snapshot, TargetInfo};
 
-use super::append::{Appender, JSON_COLUMN, WriteError, write_failed};
-use super::format::{FileHeader, FrameHeader, HEADER_LEN, VERSION, flag, kind, limit};
+use super::about::{Options, file_header, merge_target};
+use super::append::{Appender, JSON_COLUMN, Stats, WriteError, write_failed};
+use super::format::{FrameHeader, HEADER_LEN, flag, kind, limit};
 use super::frame::DataFrame;
 use super::index::{End, Entry, Index};
 use super::sink::Sink;
@@ -26,43 +25,6 @@ const FRAME_REGIONS: usize = 16_384;
 /// Columns of CLOCK frames.
 const CLOCK_MONO: u8 = 1;
 const CLOCK_WALL: u8 = 2;
-/// Counts of what was written; of what a writer still holds, too.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Bytes in the file.
-    pub bytes: u64,
-    /// Snapshots kept.
-    pub snapshots: u64,
-    /// Region samples kept.
-    pub samples: u64,
-    /// Region samples known to be lost: those of gaps, those that snapshots
-    /// say are missing, and those that could not be written.
-    pub lost: u64,
-    /// Frames in the file.
-    pub frames: u64,
-}
-
-/// What the file header says beyond what [`Meta`] tells.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// Identifies the record; the same in all its segments. `None`: random.
-    pub uuid: Option<[u8; 16]>,
-    /// Position of the file in a record of several segments.
-    pub segment: u32,
-    /// Page size of the recorded machine, as a power of two; 0 if not known.
-    pub page_shift: u8,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        let page_shift = rustix::param::page_size().trailing_zeros() as u8;
-        Options {
-            uuid: None,
-            segment: 0,
-            page_shift,
-        }
-    }
-}
 
 /// Writes one record file. docs/FORMAT.md has the rules; in short: a frame is
 /// one write, whole or taken back; what cannot be written becomes a gap.
@@ -110,19 +72,7 @@ impl<S: Sink> Writer<S> {
             finished: false,
         };
         writer.file.latest_ns = meta.mono_ns;
-        let uuid = options
-            .uuid
-            .map_or_else(random_uuid, Ok)
-            .map_err(write_failed)?;
-        let header = FileHeader {
-            version: VERSION,
-            page_shift: options.page_shift,
-            segment: options.segment,
-            incompat: 0,
-            compat: 0,
-            uuid,
-            boot_id: parse_uuid(&meta.boot_id).unwrap_or_default(),
-        };
+        let header = file_header(meta, options).map_err(write_failed)?;
         header.encode(&mut writer.file.out);
         writer.file.write_out()?;
         writer.meta(meta)?;
@@ -189,6 +139,7 @@ impl<S: Sink> Writer<S> {
     /// # Errors
     /// It could not be written.
     pub fn target(&mut self, target: &TargetInfo) -> Result<(), WriteError> {
+        self.unfinished()?;
         merge_target(&mut self.meta, target);
         self.meta_stale = true;
         self.json_frame(kind::TARGET, target)
@@ -199,6 +150,7 @@ impl<S: Sink> Writer<S> {
     /// # Errors
     /// It could not be written.
     pub fn clock(&mut self, mono_ns: u64, wall_ns: u64) -> Result<(), WriteError> {
+        self.unfinished()?;
         self.file.payload.clear();
         for (id, ns) in [(CLOCK_MONO, mono_ns), (CLOCK_WALL, wall_ns)] {
             let mut bytes = Vec::new();
@@ -219,6 +171,7 @@ impl<S: Sink> Writer<S> {
     /// # Errors
     /// It could not be written.
     pub fn meta(&mut self, meta: &Meta) -> Result<(), WriteError> {
+        self.unfinished()?;
         let mut merged = meta.clone();
         merged.targets.clear();
         for target in self.meta.targets.iter().chain(&meta.targets) {
@@ -351,16 +304,16 @@ impl<S: Sink> Writer<S> {
         Ok(self.stats())
     }
 
-    /// Gives the sink back, whether or not the record was finished.
-    pub fn into_sink(self) -> S {
-        self.file.into_sink()
-    }
-
-    /// Before something is added.
-    fn open(&mut self) -> Result<(), WriteError> {
+    fn unfinished(&self) -> Result<(), WriteError> {
         if self.finished {
             return Err(WriteError::Invalid("the record is finished"));
         }
+        Ok(())
+    }
+
+    /// Before a snapshot or a gap is added.
+    fn open(&mut self) -> Result<(), WriteError> {
+        self.unfinished()?;
         if self.frame.is_empty() {
             self.opened_ns = self.now_ns;
         }
@@ -428,27 +381,4 @@ fn check(snapshot: &Snapshot) -> Result<(), WriteError> {
         end = region.end;
     }
     Ok(())
-}
-
-/// Adds `target`, or replaces what is known of the same process as it.
-pub(super) fn merge_target(meta: &mut Meta, target: &TargetInfo) {
-    let same =
-        |known: &&mut TargetInfo| known.target_id == target.target_id && known.pid == target.pid;
-    match meta.targets.iter_mut().find(same) {
-        Some(known) => known.clone_from(target),
-        None => meta.targets.push(target.clone()),
-    }
-}
-
-fn random_uuid() -> io::Result<[u8; 16]> {
-    let mut uuid = [0; 16];
-    rustix::rand::getrandom(&mut uuid, rustix::rand::GetRandomFlags::empty())?;
-    Ok(uuid)
-}
-
-/// The bytes of a UUID in its usual text form.
-fn parse_uuid(text: &str) -> Option<[u8; 16]> {
-    let digits: String = text.chars().filter(|c| *c != '-').collect();
-    let value = u128::from_str_radix(&digits, 16).ok()?;
-    (digits.len() == 32).then(|| value.to_be_bytes())
 }

@@ -1,0 +1,65 @@
+//! What a file says about itself.
+
+use std::io;
+
+use crate::model::{Meta, TargetInfo};
+
+use super::format::{FileHeader, VERSION};
+
+/// What the file header says beyond what [`Meta`] tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Identifies the record; the same in all its segments. `None`: random.
+    pub uuid: Option<[u8; 16]>,
+    /// Position of the file in a record of several segments.
+    pub segment: u32,
+    /// Page size of the recorded machine, as a power of two; 0 if not known.
+    pub page_shift: u8,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let page_shift = rustix::param::page_size().trailing_zeros() as u8;
+        Options {
+            uuid: None,
+            segment: 0,
+            page_shift,
+        }
+    }
+}
+
+/// Adds `target`, or replaces what is known of the same process as it.
+pub(super) fn merge_target(meta: &mut Meta, target: &TargetInfo) {
+    let same =
+        |known: &&mut TargetInfo| known.target_id == target.target_id && known.pid == target.pid;
+    match meta.targets.iter_mut().find(same) {
+        Some(known) => known.clone_from(target),
+        None => meta.targets.push(target.clone()),
+    }
+}
+
+/// The header of a new file.
+pub(super) fn file_header(meta: &Meta, options: Options) -> io::Result<FileHeader> {
+    Ok(FileHeader {
+        version: VERSION,
+        page_shift: options.page_shift,
+        segment: options.segment,
+        incompat: 0,
+        compat: 0,
+        uuid: options.uuid.map_or_else(random_uuid, Ok)?,
+        boot_id: parse_uuid(&meta.boot_id).unwrap_or_default(),
+    })
+}
+
+fn random_uuid() -> io::Result<[u8; 16]> {
+    let mut uuid = [0; 16];
+    rustix::rand::getrandom(&mut uuid, rustix::rand::GetRandomFlags::empty())?;
+    Ok(uuid)
+}
+
+/// The bytes of a UUID in its usual text form.
+fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+    let digits: String = text.chars().filter(|c| *c != '-').collect();
+    let value = u128::from_str_radix(&digits, 16).ok()?;
+    (digits.len() == 32).then(|| value.to_be_bytes())
+}
