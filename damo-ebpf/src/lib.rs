@@ -51,7 +51,7 @@ pub mod mode {
 
 /// The program's state per kdamond, keyed by thread id in the map `KDAMONDS`.
 #[repr(C)]
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Kdamond {
     /// One of [`mode`].
     pub mode: u32,

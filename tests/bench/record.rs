@@ -43,8 +43,14 @@ fn main() -> Result<()> {
     let args = Args::parse();
     let _ = fs::write("/sys/module/damon_stat/parameters/enabled", "N");
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    println!("kernel {}, {} s, sample 5 ms, aggregation 50 ms, 1000 to 2000 regions", kernel.trim(), args.seconds);
-    println!("recorder                 CPU s  convert s  emitted   stored    lost  bytes/sample  kdamond CPU us/event");
+    println!(
+        "kernel {}, {} s, sample 5 ms, aggregation 50 ms, 1000 to 2000 regions",
+        kernel.trim(),
+        args.seconds
+    );
+    println!(
+        "recorder                 CPU s  convert s  emitted   stored    lost  bytes/sample  kdamond CPU us/event"
+    );
     let mut pairs = Vec::new();
     for _ in 0..args.rounds {
         let mut load = workload()?;
@@ -58,7 +64,10 @@ fn main() -> Result<()> {
     }
     pairs.sort_by(f64::total_cmp);
     let median = pairs.get(pairs.len() / 2).context("no rounds")?;
-    println!("CPU of perf record + script as a multiple of ours, median of {} rounds: {median:.1}", pairs.len());
+    println!(
+        "CPU of perf record + script as a multiple of ours, median of {} rounds: {median:.1}",
+        pairs.len()
+    );
     Ok(())
 }
 
@@ -76,7 +85,17 @@ fn ours(seconds: u64) -> Result<Measured> {
     let counter = Counter::start()?;
     let timeout = seconds.to_string();
     let mut child = Command::new("damo")
-        .args(["record", "-o", file, "--timeout", &timeout, "-s", "5ms", "-a", "50ms"])
+        .args([
+            "record",
+            "-o",
+            file,
+            "--timeout",
+            &timeout,
+            "-s",
+            "5ms",
+            "-a",
+            "50ms",
+        ])
         .args(["-n", "1000", "-m", "2000", "paddr"])
         .stdin(Stdio::null())
         .spawn()?;
@@ -86,7 +105,10 @@ fn ours(seconds: u64) -> Result<Measured> {
     let kdamond_cpu = watched.cpu_per_event()?;
     let record = wait(&mut child)?;
     let mut record_file = damo_user::import::open(file.as_ref())?;
-    let kdamond = record_file.meta().kdamond.context("no kdamond in the record")?;
+    let kdamond = record_file
+        .meta()
+        .kdamond
+        .context("no kdamond in the record")?;
     let (mut stored, mut lost) = (0, 0);
     for item in record_file.items()? {
         match item? {
@@ -112,9 +134,19 @@ fn perf(seconds: u64) -> Result<Measured> {
     let (file, text) = ("/tmp/perf.data", "/tmp/perf.txt");
     let counter = Counter::start()?;
     damon_on()?;
-    let kdamond: u32 = fs::read_to_string(format!("{KDAMOND}/pid"))?.trim().parse()?;
+    let kdamond: u32 = fs::read_to_string(format!("{KDAMOND}/pid"))?
+        .trim()
+        .parse()?;
     let mut record = Command::new("perf")
-        .args(["record", "-a", "-q", "-e", "damon:damon_aggregated", "-o", file])
+        .args([
+            "record",
+            "-a",
+            "-q",
+            "-e",
+            "damon:damon_aggregated",
+            "-o",
+            file,
+        ])
         .args(["sleep", &seconds.to_string()])
         .stderr(File::create("/tmp/perf.err")?)
         .spawn()
@@ -131,8 +163,14 @@ fn perf(seconds: u64) -> Result<Measured> {
         .spawn()?;
     let convert = wait(&mut script)?;
     let lines = BufReader::new(File::open(text)?).lines();
-    let stored = lines.filter(|l| l.as_ref().is_ok_and(|l| l.contains("damon_aggregated"))).count() as u64;
-    ensure!(stored > 0, "perf recorded nothing: {}", fs::read_to_string("/tmp/perf.err")?);
+    let stored = lines
+        .filter(|l| l.as_ref().is_ok_and(|l| l.contains("damon_aggregated")))
+        .count() as u64;
+    ensure!(
+        stored > 0,
+        "perf recorded nothing: {}",
+        fs::read_to_string("/tmp/perf.err")?
+    );
     fs::write("/sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds", "0")?;
     let emitted = counter.of(kdamond)?;
     Ok(Measured {
@@ -161,10 +199,19 @@ fn damon_on() -> Result<()> {
     set("0/contexts/0/monitoring_attrs/nr_regions/min", "1000")?;
     set("0/contexts/0/targets/nr_targets", "1")?;
     let ram = damo_user::sys::iomem::system_ram()?;
-    set("0/contexts/0/targets/0/regions/nr_regions", &ram.len().to_string())?;
+    set(
+        "0/contexts/0/targets/0/regions/nr_regions",
+        &ram.len().to_string(),
+    )?;
     for (index, (start, end)) in ram.iter().enumerate() {
-        set(&format!("0/contexts/0/targets/0/regions/{index}/start"), &start.to_string())?;
-        set(&format!("0/contexts/0/targets/0/regions/{index}/end"), &end.to_string())?;
+        set(
+            &format!("0/contexts/0/targets/0/regions/{index}/start"),
+            &start.to_string(),
+        )?;
+        set(
+            &format!("0/contexts/0/targets/0/regions/{index}/end"),
+            &end.to_string(),
+        )?;
     }
     set("0/state", "on")
 }
@@ -175,7 +222,10 @@ impl Measured {
     }
 
     fn print(&self, name: &str) {
-        let convert = self.convert.as_ref().map_or("-".to_owned(), |usage| format!("{:.2}", usage.cpu_s));
+        let convert = self
+            .convert
+            .as_ref()
+            .map_or("-".to_owned(), |usage| format!("{:.2}", usage.cpu_s));
         println!(
             "{name:22} {:7.3} {convert:>10} {:8} {:8} {:7} {:13.2} {:21.2}   peak {} KiB",
             self.record.cpu_s,
@@ -203,7 +253,9 @@ impl Counter {
     fn of(&self, tid: u32) -> Result<u64> {
         let text = fs::read_to_string(format!("{EVENT}/hist"))?;
         let counted = text.lines().find_map(|line| {
-            let mut numbers = line.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty());
+            let mut numbers = line
+                .split(|c: char| !c.is_ascii_digit())
+                .filter(|n| !n.is_empty());
             (line.starts_with("{ common_pid:") && numbers.next()?.parse() == Ok(tid))
                 .then(|| numbers.next()?.parse().ok())?
         });

@@ -2,6 +2,7 @@
 //! left behind.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::kit::{ADMIN, Ran, Scene, parameters};
@@ -46,11 +47,36 @@ fn what_cannot_be_is_refused() {
     let ran = format!("busybox touch {}", scene.path("ran").display());
     let ran = ran.as_str();
     refused(&scene, &["999999"], 1, &["999999"]);
-    refused(&scene, &["no-such-command-anywhere 5"], 1, &["no-such-command-anywhere"]);
-    refused(&scene, &["--minr", "2", ran], 2, &["--minr 2", "at least 3"]);
-    refused(&scene, &["-s", "200ms", ran], 2, &["--sample 200ms", "--aggr 100ms"]);
-    refused(&scene, &["-n", "100", "-m", "50", ran], 2, &["--minr", "--maxr"]);
-    refused(&scene, &["-o", "no/such/folder/damon.data", ran], 1, &["no/such/folder"]);
+    refused(
+        &scene,
+        &["no-such-command-anywhere 5"],
+        1,
+        &["no-such-command-anywhere"],
+    );
+    refused(
+        &scene,
+        &["--minr", "2", ran],
+        2,
+        &["--minr 2", "at least 3"],
+    );
+    refused(
+        &scene,
+        &["-s", "200ms", ran],
+        2,
+        &["--sample 200ms", "--aggr 100ms"],
+    );
+    refused(
+        &scene,
+        &["-n", "100", "-m", "50", ran],
+        2,
+        &["--minr", "--maxr"],
+    );
+    refused(
+        &scene,
+        &["-o", "no/such/folder/damon.data", ran],
+        1,
+        &["no/such/folder"],
+    );
     refused(&scene, &["-r", "10-5", ran], 2, &["--regions"]);
     refused(&scene, &["--ops", "paddr", ran], 2, &["--ops paddr"]);
     refused(&scene, &["--ops", "fvaddr", ran], 2, &["--regions"]);
@@ -62,15 +88,23 @@ fn what_cannot_be_is_refused() {
 
 #[test]
 fn who_is_not_root_is_told() {
-    let scene = Scene::quiet("not_root");
+    let _scene = Scene::quiet("not_root");
     let before = parameters();
-    let bad = ["record", "--timeout", "1", "-o", "/tmp/not-root.data", "paddr"];
-    let output = Command::new("setuidgid")
-        .args(["65534", "damo"])
+    let bad = [
+        "record",
+        "--timeout",
+        "1",
+        "-o",
+        "/tmp/not-root.data",
+        "paddr",
+    ];
+    let output = Command::new("damo")
         .args(bad)
-        .current_dir(&scene.dir)
-        .output();
-    let output = output.unwrap_or_else(|error| panic!("busybox setuidgid: {error}"));
+        .current_dir("/tmp")
+        .uid(65534)
+        .gid(65534)
+        .output()
+        .unwrap();
     let ran = Ran::from(output).exits(1).says("root").says("sudo");
     one_clear_line(&ran);
     assert_eq!(parameters(), before);
@@ -87,7 +121,10 @@ fn a_kernel_without_damon_is_told() {
         .current_dir(&scene.dir)
         .output()
         .unwrap();
-    let ran = Ran::from(output).exits(1).says("DAMON").says("CONFIG_DAMON_SYSFS");
+    let ran = Ran::from(output)
+        .exits(1)
+        .says("DAMON")
+        .says("CONFIG_DAMON_SYSFS");
     one_clear_line(&ran);
     assert_eq!(names(&scene), [""; 0]);
 }

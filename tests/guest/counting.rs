@@ -12,16 +12,30 @@ fn every_event_is_in_the_file() {
     let scene = Scene::quiet("every_event");
     count_events();
     let ran = scene
-        .run(&[&["record", "--debug-bpf", "--timeout", "5"], &MANY[..], &["paddr"]].concat())
+        .run(
+            &[
+                &["record", "--debug-bpf", "--timeout", "5"],
+                &MANY[..],
+                &["paddr"],
+            ]
+            .concat(),
+        )
         .exits(0);
     let read = Read::open(&scene.path("damon.data"));
     let emitted = counted()[&read.kdamond()];
-    println!("emitted {emitted}, stored {}, lost {}", read.samples(), read.lost);
+    println!(
+        "emitted {emitted}, stored {}, lost {}",
+        read.samples(),
+        read.lost
+    );
     assert!(emitted > 5_000, "only {emitted} events: nothing is proven");
     assert_eq!((read.samples(), read.lost), (emitted, 0));
     // Woken once per snapshot at most, and for the first and last included.
     let notified = number_after(&ran.stderr, "notified ");
-    println!("{} snapshots, notified {notified} times", read.snapshots.len());
+    println!(
+        "{} snapshots, notified {notified} times",
+        read.snapshots.len()
+    );
     assert!(notified <= read.snapshots.len() as u64 && notified > 0);
     assert!(ran.stderr.contains("bpf: kdamond"), "{}", ran.stderr);
 }
@@ -30,7 +44,12 @@ fn every_event_is_in_the_file() {
 fn what_is_lost_is_counted() {
     let scene = Scene::quiet("lost");
     count_events();
-    let args = [&["record", "--ring", "4KiB", "--timeout", "6"], &MANY[..], &["paddr"]].concat();
+    let args = [
+        &["record", "--ring", "4KiB", "--timeout", "6"],
+        &MANY[..],
+        &["paddr"],
+    ]
+    .concat();
     let started = scene.start(&args);
     until("DAMON on", damon_is_on);
     std::thread::sleep(Duration::from_secs(1));
@@ -40,7 +59,11 @@ fn what_is_lost_is_counted() {
     let ran = started.wait().exits(3);
     let read = Read::open(&scene.path("damon.data"));
     let emitted = counted()[&read.kdamond()];
-    println!("emitted {emitted}, stored {}, lost {}", read.samples(), read.lost);
+    println!(
+        "emitted {emitted}, stored {}, lost {}",
+        read.samples(),
+        read.lost
+    );
     assert!(read.lost > 1000, "{}", ran.stderr);
     assert_eq!(read.samples() + read.lost, emitted);
     // And every report says so.
@@ -54,19 +77,34 @@ fn what_is_lost_is_counted() {
 fn the_first_aggregation_is_recorded() {
     let scene = Scene::quiet("first");
     scene
-        .run(&["record", "-a", "500ms", "-s", "5ms", "--timeout", "3", "paddr"])
+        .run(&[
+            "record",
+            "-a",
+            "500ms",
+            "-s",
+            "5ms",
+            "--timeout",
+            "3",
+            "paddr",
+        ])
         .exits(0);
     let read = Read::open(&scene.path("damon.data"));
     let first = &read.snapshots[0];
     // Its regions start as they were set up: never merged, aged or split before.
     let age = first.regions.iter().filter_map(|r| r.age).max().unwrap();
     assert!(age <= 1, "the first snapshot's ages go up to {age}");
-    assert!((400_000_000..2_000_000_000).contains(&first.duration_ns()), "{first:?}");
+    assert!(
+        (400_000_000..2_000_000_000).contains(&first.duration_ns()),
+        "{first:?}"
+    );
 }
 
 #[track_caller]
 fn number_after(text: &str, word: &str) -> u64 {
-    let rest = text.split(word).nth(1).unwrap_or_else(|| panic!("no {word} in {text}"));
+    let rest = text
+        .split(word)
+        .nth(1)
+        .unwrap_or_else(|| panic!("no {word} in {text}"));
     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().unwrap()
 }

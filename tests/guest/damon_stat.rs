@@ -6,7 +6,12 @@ use crate::kit::{Read, Scene, damon_is_on, kernel, parameters, stat_exists, stat
 fn is_there_where_it_should_be() {
     let _scene = Scene::as_booted("there");
     let expected = kernel() != "6.12";
-    assert_eq!((stat_exists(), stat_on()), (expected, expected), "on {}", kernel());
+    assert_eq!(
+        (stat_exists(), stat_on()),
+        (expected, expected),
+        "on {}",
+        kernel()
+    );
 }
 
 #[test]
@@ -17,7 +22,12 @@ fn stands_in_the_way_unless_paused() {
     }
     let before = parameters();
     scene
-        .run(&["record", "--timeout", "1", "touch /tmp/scene/in_the_way/ran"])
+        .run(&[
+            "record",
+            "--timeout",
+            "1",
+            "touch /tmp/scene/in_the_way/ran",
+        ])
         .exits(1)
         .says("DAMON_STAT")
         .says("--pause-damon-stat");
@@ -36,7 +46,11 @@ fn none_of_its_events_are_ours() {
         .exits(0);
     assert_eq!(stat_on(), stat_exists(), "DAMON_STAT is not as it was");
     let read = Read::open(&scene.path("damon.data"));
-    assert!(read.snapshots.len() > 5, "{} snapshots", read.snapshots.len());
+    assert!(
+        read.snapshots.len() > 5,
+        "{} snapshots",
+        read.snapshots.len()
+    );
     let ours = read.kdamond();
     assert!(read.snapshots.iter().all(|s| s.target.kdamond == ours));
 }

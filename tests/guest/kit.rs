@@ -31,7 +31,10 @@ impl Scene {
 
     pub fn as_booted(name: &str) -> Scene {
         assert!(
-            fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim() == "damo-guest",
+            fs::read_to_string("/proc/sys/kernel/hostname")
+                .unwrap()
+                .trim()
+                == "damo-guest",
             "these tests change DAMON: run them in a guest (cargo xtask guest)"
         );
         reset();
@@ -119,13 +122,23 @@ impl From<Output> for Ran {
 impl Ran {
     #[track_caller]
     pub fn exits(self, code: i32) -> Ran {
-        assert_eq!(self.status.code(), Some(code), "{}{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.status.code(),
+            Some(code),
+            "{}{}",
+            self.stdout,
+            self.stderr
+        );
         self
     }
 
     #[track_caller]
     pub fn says(self, text: &str) -> Ran {
-        assert!(self.stderr.contains(text), "no '{text}' in: {}", self.stderr);
+        assert!(
+            self.stderr.contains(text),
+            "no '{text}' in: {}",
+            self.stderr
+        );
         self
     }
 }
@@ -166,7 +179,10 @@ pub fn signal(pid: u32, name: &str) {
 pub fn until(what: &str, mut happened: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !happened() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{what} does not happen");
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "{what} does not happen"
+        );
         std::thread::sleep(Duration::from_millis(10));
     }
 }

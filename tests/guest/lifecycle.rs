@@ -11,7 +11,10 @@ use crate::kit::{Read, Scene, damon_is_on, get, signal, until};
 fn a_command_is_watched_by_its_own_pid_and_ends_the_record() {
     let scene = Scene::quiet("command");
     // Through sh, because of the `>`; the pid must still be the program's.
-    let ran = scene.run(&["record", "zigzag --size 8M --period 500ms --duration 3s --log log > out"]);
+    let ran = scene.run(&[
+        "record",
+        "zigzag --size 8M --period 500ms --duration 3s --log log > out",
+    ]);
     ran.exits(0);
     let read = Read::open(&scene.path("damon.data"));
     let target = &read.meta.targets[0];
@@ -19,7 +22,10 @@ fn a_command_is_watched_by_its_own_pid_and_ends_the_record() {
     assert!(read.snapshots.len() > 10, "{}", read.snapshots.len());
     assert!(scene.path("log").exists());
     assert!(!damon_is_on());
-    let mode = fs::metadata(scene.path("damon.data")).unwrap().permissions().mode();
+    let mode = fs::metadata(scene.path("damon.data"))
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
 }
 
@@ -27,8 +33,13 @@ fn a_command_is_watched_by_its_own_pid_and_ends_the_record() {
 fn the_commands_exit_code_is_passed_on() {
     let scene = Scene::quiet("code");
     scene.run(&["record", "sh -c 'sleep 1; exit 7'"]).exits(7);
-    scene.run(&["record", "sh -c 'sleep 1; kill -9 $$'"]).exits(128 + 9);
-    assert!(scene.path("damon.data.old").exists(), "the older record is kept");
+    scene
+        .run(&["record", "sh -c 'sleep 1; kill -9 $$'"])
+        .exits(128 + 9);
+    assert!(
+        scene.path("damon.data.old").exists(),
+        "the older record is kept"
+    );
 }
 
 #[test]
@@ -40,7 +51,10 @@ fn a_pid_is_watched_until_it_ends() {
         .unwrap();
     let started = scene.start(&["record", &target.id().to_string()]);
     until("DAMON on", damon_is_on);
-    assert_eq!(get("kdamonds/0/contexts/0/targets/0/pid_target"), target.id().to_string());
+    assert_eq!(
+        get("kdamonds/0/contexts/0/targets/0/pid_target"),
+        target.id().to_string()
+    );
     std::thread::sleep(Duration::from_secs(2));
     target.kill().unwrap();
     target.wait().unwrap();
@@ -60,9 +74,16 @@ fn a_command_runs_as_who_called_sudo() {
         command.status().unwrap()
     };
     assert!(sudo(&["record", "sh -c 'id -u > uid; id -g > gid; sleep 1'"]).success());
-    assert_eq!(fs::read_to_string(scene.path("uid")).unwrap().trim(), "65534");
-    assert_eq!(fs::read_to_string(scene.path("gid")).unwrap().trim(), "65534");
-    let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(scene.path("damon.data")).unwrap());
+    assert_eq!(
+        fs::read_to_string(scene.path("uid")).unwrap().trim(),
+        "65534"
+    );
+    assert_eq!(
+        fs::read_to_string(scene.path("gid")).unwrap().trim(),
+        "65534"
+    );
+    let owner =
+        std::os::unix::fs::MetadataExt::uid(&fs::metadata(scene.path("damon.data")).unwrap());
     assert_eq!(owner, 65534, "the record is the caller's to read");
     assert!(sudo(&["record", "--as-root", "sh -c 'id -u > root; sleep 1'"]).success());
     assert_eq!(fs::read_to_string(scene.path("root")).unwrap().trim(), "0");
@@ -80,9 +101,17 @@ fn a_killed_recorder_leaves_a_readable_file() {
     let read = Read::open(&scene.path("damon.data"));
     let last = Duration::from_nanos(read.snapshots.last().unwrap().end_ns);
     let now = Duration::new(end.tv_sec as u64, end.tv_nsec as u32);
-    println!("{} snapshots, the last {:?} before the kill", read.snapshots.len(), now - last);
+    println!(
+        "{} snapshots, the last {:?} before the kill",
+        read.snapshots.len(),
+        now - last
+    );
     // A frame holds a second; another half for emulation's sake.
-    assert!(now - last < Duration::from_millis(2500), "{:?} are gone", now - last);
+    assert!(
+        now - last < Duration::from_millis(2500),
+        "{:?} are gone",
+        now - last
+    );
     assert!(read.snapshots.len() > 10);
     scene.run(&["report", "raw", "-i", "damon.data"]).exits(0);
 }
@@ -98,7 +127,9 @@ fn paddr_watches_every_block_of_system_ram() {
     for line in iomem.lines().filter(|line| line.ends_with(" : System RAM")) {
         let (range, _) = line.split_once(' ').unwrap();
         let (start, end) = range.split_once('-').unwrap();
-        let start = u64::from_str_radix(start, 16).unwrap().next_multiple_of(4096);
+        let start = u64::from_str_radix(start, 16)
+            .unwrap()
+            .next_multiple_of(4096);
         let end = (u64::from_str_radix(end, 16).unwrap() + 1) & !4095;
         let covered: u64 = regions
             .iter()

@@ -3,6 +3,13 @@
 //!
 //! One test at a time (`--test-threads=1`): there is one DAMON. The tests of
 //! `timing` measure and want no second guest beside them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod badinput;
 mod counting;

@@ -10,13 +10,22 @@ fn somebody_elses(target: &Child) {
     set("kdamonds/0/contexts/nr_contexts", "1");
     let context = "kdamonds/0/contexts/0";
     set(&format!("{context}/operations"), "vaddr");
-    set(&format!("{context}/monitoring_attrs/intervals/sample_us"), "7000");
+    set(
+        &format!("{context}/monitoring_attrs/intervals/sample_us"),
+        "7000",
+    );
     set(&format!("{context}/targets/nr_targets"), "1");
-    set(&format!("{context}/targets/0/pid_target"), &target.id().to_string());
+    set(
+        &format!("{context}/targets/0/pid_target"),
+        &target.id().to_string(),
+    );
 }
 
 fn sleeper() -> Child {
-    Command::new("busybox").args(["sleep", "1000"]).spawn().unwrap()
+    Command::new("busybox")
+        .args(["sleep", "1000"])
+        .spawn()
+        .unwrap()
 }
 
 #[test]
@@ -52,7 +61,10 @@ fn configuration(target: &Child) {
     set(&format!("{context}/targets/nr_targets"), "1");
     set(&format!("{context}/targets/0/regions/nr_regions"), "2");
     for (region, start, end) in [(0, "4096", "8192"), (1, "12288", "16384")] {
-        set(&format!("{context}/targets/0/regions/{region}/start"), start);
+        set(
+            &format!("{context}/targets/0/regions/{region}/start"),
+            start,
+        );
         set(&format!("{context}/targets/0/regions/{region}/end"), end);
     }
     set(&format!("{context}/schemes/nr_schemes"), "2");
@@ -68,7 +80,10 @@ fn configuration(target: &Child) {
     set(&format!("{scheme}/filters/1/type"), "addr");
     set(&format!("{scheme}/filters/1/addr_end"), "4096");
     set("kdamonds/0/contexts/0/targets/nr_targets", "1");
-    set("kdamonds/0/contexts/0/targets/0/pid_target", &target.id().to_string());
+    set(
+        "kdamonds/0/contexts/0/targets/0/pid_target",
+        &target.id().to_string(),
+    );
 }
 
 #[test]
@@ -110,21 +125,22 @@ fn a_signal_at_any_moment_leaves_nothing() {
         started.signal("TERM");
         let ran = started.wait();
         assert_eq!(parameters(), before, "round {round}: {}", ran.stderr);
-        let sleepers = running("sleep").len();
+        let sleepers = running(["sleep", "1000"]).len();
         assert_eq!(sleepers, 1, "round {round}: a started command was left");
     }
     target.kill().unwrap();
     target.wait().unwrap();
 }
 
-/// Processes of that name.
-fn running(name: &str) -> Vec<u32> {
+/// Processes whose command line ends like that.
+fn running(command: [&str; 2]) -> Vec<u32> {
+    let ending = command.map(|word| format!("{word}\0")).concat();
     std::fs::read_dir("/proc")
         .unwrap()
         .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
         .filter(|pid: &u32| {
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&line).split('\0').any(|word| word == name)
+            line.ends_with(ending.as_bytes())
         })
         .collect()
 }

@@ -75,11 +75,19 @@ fn perf() -> Result<Vec<Bring>> {
         debian::install(&["linux-perf"])?;
     }
     let output = Command::new("ldd").arg(program).output().context("ldd")?;
-    ensure!(output.status.success(), "ldd {}: {}", program.display(), output.status);
+    ensure!(
+        output.status.success(),
+        "ldd {}: {}",
+        program.display(),
+        output.status
+    );
     let libraries = String::from_utf8(output.stdout)?;
     // `libz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x…)`, and the loader alone.
     let mut bring = vec![Bring::program(program.to_owned(), "perf")];
-    for path in libraries.split_whitespace().filter(|word| word.starts_with('/')) {
+    for path in libraries
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'))
+    {
         bring.push(Bring::parse(&format!("{path}:{path}"))?);
     }
     Ok(bring)

@@ -13,8 +13,8 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::cache::{Cache, sha256};
 use crate::build;
+use crate::cache::{Cache, sha256};
 use crate::debian::{self, Archive};
 
 const BPF_LINKER: &str = "0.13.0";
@@ -84,7 +84,8 @@ fn build(cache: &Cache) -> Result<()> {
 /// Rebuilds the object and fails if it is not the one in the repository; where
 /// it cannot be compared, says why.
 pub fn check(cache: &Cache) -> Result<()> {
-    let text = fs::read_to_string(pin_path()).with_context(|| format!("{}", pin_path().display()))?;
+    let text =
+        fs::read_to_string(pin_path()).with_context(|| format!("{}", pin_path().display()))?;
     let made: Made = toml::from_str(&text).with_context(|| format!("{}", pin_path().display()))?;
     ensure!(
         sha256(&object_path())? == made.sha256,
@@ -114,7 +115,10 @@ pub fn check(cache: &Cache) -> Result<()> {
         "the BPF object in the repository is not what its source gives: run `cargo xtask build-ebpf` and commit {}",
         object_path().display()
     );
-    println!("BPF object checked: it is what its source gives ({})", made.made_with.rustc);
+    println!(
+        "BPF object checked: it is what its source gives ({})",
+        made.made_with.rustc
+    );
     Ok(())
 }
 
@@ -217,8 +221,22 @@ impl Toolchain {
         let target = build::root().join("target/bpf");
         let status = Command::new(&self.cargo)
             .current_dir(build::root())
-            .args(["build", "--quiet", "--profile", "bpf", "--package", "damo-ebpf"])
-            .args(["--bin", "damo-bpf", "--target", TARGET, "-Z", "build-std=core"])
+            .args([
+                "build",
+                "--quiet",
+                "--profile",
+                "bpf",
+                "--package",
+                "damo-ebpf",
+            ])
+            .args([
+                "--bin",
+                "damo-bpf",
+                "--target",
+                TARGET,
+                "-Z",
+                "build-std=core",
+            ])
             .arg("--target-dir")
             .arg(&target)
             .env("RUSTC", &self.rustc)
@@ -240,11 +258,7 @@ impl Toolchain {
 
 /// The standard library's source from Debian's rust-src of the same release:
 /// the `pinned` version where that fits, so that nobody needs to be asked.
-fn debian_library(
-    cache: &Cache,
-    release: &str,
-    pinned: Option<&str>,
-) -> Result<(PathBuf, String)> {
+fn debian_library(cache: &Cache, release: &str, pinned: Option<&str>) -> Result<(PathBuf, String)> {
     let suites = ["trixie-backports"];
     let fits = |version: &str| version.starts_with(&format!("{release}+"));
     let version = match pinned.and_then(|p| p.strip_prefix("debian ")) {
@@ -288,7 +302,11 @@ fn linker(cache: &Cache, llvm: &str) -> Result<(PathBuf, String)> {
         println!("building bpf-linker {BPF_LINKER} with LLVM {version}, once (about a minute)");
         let status = Command::new("cargo")
             .args(["install", "--quiet", "bpf-linker", "--version", BPF_LINKER])
-            .args(["--no-default-features", "--features", &format!("llvm-{llvm}")])
+            .args([
+                "--no-default-features",
+                "--features",
+                &format!("llvm-{llvm}"),
+            ])
             .arg("--root")
             .arg(&root)
             .env("LLVM_PREFIX", &prefix)

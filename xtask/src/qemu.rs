@@ -71,7 +71,10 @@ pub fn ensure_installed() -> Result<()> {
         return Ok(());
     }
     crate::debian::install(&["qemu-system-x86"])?;
-    ensure!(found(), "qemu-system-x86 is installed, but qemu-system-x86_64 does not run");
+    ensure!(
+        found(),
+        "qemu-system-x86 is installed, but qemu-system-x86_64 does not run"
+    );
     Ok(())
 }
 

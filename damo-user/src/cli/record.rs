@@ -132,7 +132,19 @@ pub fn run(args: Args) -> Result<Outcome> {
     if stderr().is_terminal() && !matches!(plan.watch, Watch::Command(_)) {
         let _ = writeln!(stderr(), "Press Ctrl+C to stop");
     }
+    let debug = plan.tap.debug;
     let report = recorder::record(plan)?;
+    if debug {
+        let counted = &report.counters;
+        let _ = writeln!(
+            stderr(),
+            "bpf: saw {} events, lost {}, announced and not seen {}, notified {} times",
+            counted.seen,
+            counted.lost,
+            counted.unseen,
+            counted.wakeups,
+        );
+    }
     summarize(&out, &report);
     Ok(match report {
         Report {
@@ -210,7 +222,8 @@ impl Args {
             },
             nr_regions: (self.minr, self.maxr),
         };
-        spec.validate().map_err(|error| UsageError(error.to_string()))?;
+        spec.validate()
+            .map_err(|error| UsageError(error.to_string()))?;
         Ok(Plan {
             watch,
             spec,
@@ -232,7 +245,9 @@ impl Args {
 fn deduce(words: &[String]) -> Result<Watch> {
     let mut numbers = words.iter().flat_map(|word| word.split_whitespace());
     if numbers.clone().next().is_some()
-        && numbers.clone().all(|n| n.bytes().all(|b| b.is_ascii_digit()))
+        && numbers
+            .clone()
+            .all(|n| n.bytes().all(|b| b.is_ascii_digit()))
     {
         return numbers
             .try_fold(Vec::new(), |mut pids, n| {
@@ -329,16 +344,27 @@ mod tests {
         assert!(matches!(deduce(&words(&["paddr"])), Ok(Watch::Physical)));
         assert!(matches!(deduce(&words(&["42"])), Ok(Watch::Pids(pids)) if pids == [42]));
         assert!(matches!(deduce(&words(&["42 43"])), Ok(Watch::Pids(pids)) if pids == [42, 43]));
-        assert!(matches!(deduce(&words(&["7", "42", "7"])), Ok(Watch::Pids(pids)) if pids == [7, 42]));
-        assert!(matches!(deduce(&words(&["sleep 5"])), Ok(Watch::Command(_))));
-        assert!(matches!(deduce(&words(&["sleep", "5"])), Ok(Watch::Command(_))));
+        assert!(
+            matches!(deduce(&words(&["7", "42", "7"])), Ok(Watch::Pids(pids)) if pids == [7, 42])
+        );
+        assert!(matches!(
+            deduce(&words(&["sleep 5"])),
+            Ok(Watch::Command(_))
+        ));
+        assert!(matches!(
+            deduce(&words(&["sleep", "5"])),
+            Ok(Watch::Command(_))
+        ));
         assert!(deduce(&words(&["99999999999"])).is_err());
         assert!(deduce(&words(&[""])).is_err());
     }
 
     #[test]
     fn reads_ranges_and_refuses_others() {
-        assert_eq!(parse_regions("1-2 0x10-0x20").unwrap().0, [(1, 2), (16, 32)]);
+        assert_eq!(
+            parse_regions("1-2 0x10-0x20").unwrap().0,
+            [(1, 2), (16, 32)]
+        );
         assert_eq!(parse_regions("4,096-8,192").unwrap().0, [(4096, 8192)]);
         for bad in ["", "1", "1-", "a-b", "1-2-3", "-1-2"] {
             assert!(parse_regions(bad).is_err(), "{bad}");

@@ -281,7 +281,6 @@ impl Session {
         }
     }
 
-
     /// Whether the kdamond that is on is the one that we started: somebody may
     /// have started another after ours ended.
     fn ours_is_on(&self, tree: &Tree) -> Result<bool, FileError> {

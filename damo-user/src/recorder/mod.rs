@@ -16,6 +16,8 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use damo_ebpf::Kdamond;
+
 use crate::control::{Options as ControlOptions, Session, Spec, System, others};
 use crate::model::{Meta, TargetInfo};
 use crate::source::{Assembler, Options as TapOptions, Tap};
@@ -78,6 +80,8 @@ pub struct Report {
     pub ended: Ended,
     /// What the file holds, and how much was lost.
     pub stats: Stats,
+    /// What the BPF program counted.
+    pub counters: Kdamond,
     /// Length of the recording.
     pub duration: Duration,
     /// How the command ended, if damo started one and it ended by itself.
@@ -136,7 +140,7 @@ async fn run(mut plan: Plan) -> Result<Report, RecordError> {
     let (gone, command) = watched.release()?;
 
     let begun = Instant::now();
-    let mut pump = Pump::new(tap, assembler, writer, kdamond);
+    let mut pump = Pump::new(tap, assembler, writer, kdamond, meta.targets);
     let pumped = pump
         .run(&mut session, gone, plan.timeout, plan.tick(), &mut signals)
         .await;
@@ -145,18 +149,19 @@ async fn run(mut plan: Plan) -> Result<Report, RecordError> {
     let off = session.turn_off();
     let finished = pumped.and_then(|ended| Ok((ended, pump.finish()?)));
     let restored = session.restore();
-    let by_itself = matches!(finished, Ok((Ended::Target, _)));
+    let by_itself = matches!(finished, Ok((Ended::Target, ..)));
     let status = command.map(|mut command| match by_itself {
         true => command.wait().map(Some),
         false => command.terminate(GRACE).map(|_| None),
     });
-    let (ended, stats) = finished?;
+    let (ended, (stats, counters)) = finished?;
     off?;
     restored?;
     let status = status.transpose().map_err(RecordError::Runtime)?.flatten();
     Ok(Report {
         ended,
         stats,
+        counters,
         duration,
         status,
     })
@@ -233,7 +238,9 @@ impl Plan {
                 .map(|(target, target_id)| TargetInfo {
                     target_id,
                     pid: target.pid,
-                    comm: target.pid.and_then(|pid| Some(Process::find(pid).ok()?.comm)),
+                    comm: target
+                        .pid
+                        .and_then(|pid| Some(Process::find(pid).ok()?.comm)),
                 })
                 .collect(),
             ..Meta::default()

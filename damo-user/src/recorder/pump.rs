@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use damo_ebpf::Kdamond;
 use tokio::time::MissedTickBehavior;
 
 use super::RecordError;
@@ -10,10 +11,11 @@ use super::progress::Progress;
 use super::signals::Signals;
 use super::spool::Spool;
 use crate::control::Session;
-use crate::model::Item;
+use crate::model::{Item, TargetInfo};
 use crate::source::{Assembler, Tap};
-use crate::store::Writer;
+use crate::store::{Stats, Writer};
 use crate::sys::clock;
+use crate::sys::process::Process;
 use crate::sys::readiness::Readiness;
 
 /// What ended a recording.
@@ -38,17 +40,26 @@ pub struct Pump {
     assembler: Assembler,
     writer: Writer<Spool>,
     kdamond: u32,
+    targets: Vec<TargetInfo>,
     started: Instant,
 }
 
 impl Pump {
     /// `kdamond`: the thread id of ours; other kdamonds' events are dropped.
-    pub fn new(tap: Tap, assembler: Assembler, writer: Writer<Spool>, kdamond: u32) -> Pump {
+    /// `targets`: as the file tells of them so far.
+    pub fn new(
+        tap: Tap,
+        assembler: Assembler,
+        writer: Writer<Spool>,
+        kdamond: u32,
+        targets: Vec<TargetInfo>,
+    ) -> Pump {
         Pump {
             tap,
             assembler,
             writer,
             kdamond,
+            targets,
             started: Instant::now(),
         }
     }
@@ -96,6 +107,7 @@ impl Pump {
                     );
                     if asked.elapsed() >= ASK {
                         asked = Instant::now();
+                        self.follow_names()?;
                         if !session.is_on()? {
                             break Ended::SwitchedOff;
                         }
@@ -148,9 +160,24 @@ impl Pump {
         }
     }
 
+    /// A process has another name after `exec`, as `sh -c 'exec …'` does it.
+    fn follow_names(&mut self) -> Result<(), RecordError> {
+        for target in &mut self.targets {
+            let now = target
+                .pid
+                .and_then(|pid| Some(Process::find(pid).ok()?.comm));
+            if now.is_some() && now != target.comm {
+                target.comm = now;
+                self.writer.target(target)?;
+            }
+        }
+        Ok(())
+    }
+
     /// After DAMON is off: takes what is left, reconciles the counts with the
     /// kernel's and closes the file.
-    pub fn finish(mut self) -> Result<crate::store::Stats, RecordError> {
+    /// Gives what the file holds and what the BPF program counted.
+    pub fn finish(mut self) -> Result<(Stats, Kdamond), RecordError> {
         self.drain()?;
         self.tap.detach()?;
         // Whatever was reserved before detaching is committed by now.
@@ -170,8 +197,11 @@ impl Pump {
         }
         self.writer.clock(now, clock::wall_ns())?;
         let stats = self.writer.finish()?;
-        self.writer.into_sink().finish().map_err(RecordError::Disk)?;
-        Ok(stats)
+        self.writer
+            .into_sink()
+            .finish()
+            .map_err(RecordError::Disk)?;
+        Ok((stats, counters))
     }
 }
 

@@ -66,10 +66,13 @@ impl Spool {
 
     fn join(&mut self) {
         self.jobs = None;
-        if let Some(thread) = self.thread.take() {
-            if thread.join().is_err() {
-                let _ = self.failed.set(EIO);
-            }
+        if self
+            .thread
+            .take()
+            .is_some_and(|thread| thread.join().is_err())
+        {
+            // It panicked; what it did not write is lost.
+            let _ = self.failed.set(EIO);
         }
     }
 
@@ -167,13 +170,19 @@ mod tests {
 
     #[test]
     fn passes_the_disks_error_on() {
-        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let full = std::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
         let mut spool = Spool::start(full).unwrap();
         // The first may still be accepted; the error comes with a later one.
         let error = (0..10_000)
             .find_map(|_| spool.write_all(b"x").err())
             .expect("a full disk is noticed");
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-        assert_eq!(spool.finish().unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(
+            spool.finish().unwrap_err().kind(),
+            io::ErrorKind::StorageFull
+        );
     }
 }

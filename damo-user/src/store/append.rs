@@ -85,6 +85,10 @@ impl<S: Sink> Appender<S> {
         })
     }
 
+    pub fn into_sink(self) -> S {
+        self.sink
+    }
+
     /// A header for a frame without times of its own.
     pub fn timeless(&self, kind: u8) -> FrameHeader {
         FrameHeader {

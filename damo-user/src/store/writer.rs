@@ -79,6 +79,11 @@ impl<S: Sink> Writer<S> {
         Ok(writer)
     }
 
+    /// Gives the sink back, whether or not the record was finished.
+    pub fn into_sink(self) -> S {
+        self.file.into_sink()
+    }
+
     /// What was kept and lost so far.
     pub fn stats(&self) -> Stats {
         Stats {
