@@ -198,7 +198,11 @@ impl Args {
         }
         let regions = match self.regions {
             Some(Regions(regions)) => regions,
-            None if physical => iomem::system_ram()?,
+            None if physical => {
+                // Without the rights, the addresses read as zeros: ask first.
+                recorder::check(self.pause_damon_stat)?;
+                iomem::system_ram()?
+            }
             None => Vec::new(),
         };
         let target = |pid| TargetSpec {
