@@ -7,5 +7,6 @@ pub mod command_line;
 pub mod host;
 pub mod iomem;
 pub mod output;
+mod place;
 pub mod process;
 mod shell;
