@@ -7,6 +7,7 @@ pub mod command_line;
 pub mod host;
 pub mod iomem;
 pub mod output;
+mod place;
 pub mod process;
 pub mod readiness;
 mod shell;

@@ -7,24 +7,14 @@
 //! that somebody else could have made, no link is followed, and it is
 //! unreadable to others before its first byte.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Uid, fchmod, fchown, fsync,
-    linkat, open, openat, renameat, renameat_with, statat, unlinkat,
-};
-use rustix::io::Errno;
+use rustix::fs::{AtFlags, Gid, Mode, Uid, fchmod, fchown, fsync, renameat, unlinkat};
 
-/// Only the owner reads and writes, whatever is asked for later.
-const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
-
-/// How many hidden names are tried, on file systems that need one.
-const HIDDEN_NAMES: u32 = 100;
+use super::place::Place;
 
 /// Why a file cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -97,16 +87,6 @@ pub struct Output {
     /// The name it has meanwhile, where the file system wants one.
     hidden: Option<OsString>,
     kept: bool,
-}
-
-/// A name in a folder, whatever happens to the path that led there.
-#[derive(Debug)]
-struct Place {
-    path: PathBuf,
-    folder: OwnedFd,
-    name: OsString,
-    /// Who else than this process may own what is replaced.
-    owner: Option<u32>,
 }
 
 impl Output {
@@ -212,153 +192,57 @@ impl Drop for Output {
     }
 }
 
-impl Place {
-    fn find(path: &Path, owner: Option<u32>) -> Result<Place, OutputError> {
-        let no_name = || OutputError::NoName(path.to_owned());
-        if path.as_os_str().as_bytes().ends_with(b"/") {
-            return Err(no_name());
-        }
-        let name = path.file_name().ok_or_else(no_name)?;
-        let folder_path = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder =
-            open(folder_path, flags, Mode::empty()).map_err(|error| OutputError::Folder {
-                path: path.to_owned(),
-                folder: folder_path.to_owned(),
-                source: error.into(),
-            })?;
-        Ok(Place {
-            path: path.to_owned(),
-            folder,
-            name: name.to_owned(),
-            owner,
-        })
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+    use std::fs;
 
-    fn old_name(&self) -> OsString {
-        let mut name = self.name.clone();
-        name.push(".old");
-        name
-    }
-
-    /// Checks that the name can be used; whether a file must make way for it.
-    fn check(&self) -> Result<bool, OutputError> {
-        let Some(present) = self.stat(&self.name)? else {
-            return Ok(false);
-        };
-        self.check_replaceable(&self.path, &present, false)?;
-        let old = self.old_name();
-        if let Some(present) = self.stat(&old)? {
-            self.check_replaceable(&self.path.with_file_name(&old), &present, true)?;
-        }
-        Ok(true)
-    }
-
-    fn stat(&self, name: &OsStr) -> Result<Option<Stat>, OutputError> {
-        match statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(stat)),
-            Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(self.failed("look for an old file", error)),
+    /// As on a file system without O_TMPFILE.
+    fn create(path: &Path) -> Output {
+        let place = Place::find(path, None).unwrap();
+        let (file, hidden) = place.hidden_file().unwrap();
+        Output {
+            file,
+            place,
+            hidden,
+            kept: false,
         }
     }
 
-    /// A rename replaces a link itself, never what it points to.
-    fn check_replaceable(&self, path: &Path, stat: &Stat, link: bool) -> Result<(), OutputError> {
-        let what = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => None,
-            FileType::Symlink if link => None,
-            FileType::Symlink => Some("symbolic link"),
-            FileType::Directory => Some("folder"),
-            FileType::Fifo => Some("named pipe"),
-            FileType::Socket => Some("socket"),
-            FileType::BlockDevice | FileType::CharacterDevice => Some("device"),
-            FileType::Unknown => Some("special file"),
-        };
-        let path = || path.to_owned();
-        if let Some(what) = what {
-            return Err(OutputError::NotAFile { path: path(), what });
-        }
-        let me = rustix::process::geteuid().as_raw();
-        if stat.st_uid != me && self.owner != Some(stat.st_uid) && self.is_for_everybody()? {
-            return Err(OutputError::Foreign {
-                path: path(),
-                uid: stat.st_uid,
-            });
-        }
-        Ok(())
+    #[test]
+    fn a_hidden_name_leaves_no_trace() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("damon.data");
+        let count = || fs::read_dir(dir.path()).unwrap().count();
+        create(&path).discard();
+        assert_eq!(count(), 0);
+
+        fs::write(&path, "old").unwrap();
+        let (mut first, second) = (create(&path), create(&path));
+        assert_eq!(count(), 3);
+        first.keep().unwrap();
+        drop((first, second));
+        assert_eq!(count(), 2);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "");
+        assert_eq!(
+            fs::read_to_string(dir.path().join("damon.data.old")).unwrap(),
+            "old"
+        );
     }
 
-    /// Whether the folder is sticky and others may write it. Root is not held
-    /// to what that means, so we hold ourselves to it.
-    fn is_for_everybody(&self) -> Result<bool, OutputError> {
-        let stat = rustix::fs::fstat(&self.folder)
-            .map_err(|error| self.failed("look at its folder", error))?;
-        let mode = Mode::from_raw_mode(stat.st_mode);
-        Ok(mode.contains(Mode::SVTX) && mode.intersects(Mode::WGRP | Mode::WOTH))
-    }
-
-    /// A file in the folder without a name, or with a hidden one.
-    fn new_file(&self) -> Result<(File, Option<OsString>), OutputError> {
-        let flags = OFlags::RDWR | OFlags::CLOEXEC;
-        if let Ok(fd) = openat(&self.folder, ".", flags | OFlags::TMPFILE, PRIVATE) {
-            return Ok((File::from(fd), None));
-        }
-        let flags = flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        let mut last = Errno::EXIST;
-        for number in 0..HIDDEN_NAMES {
-            let name = OsString::from(format!(".damo-{}-{number}", std::process::id()));
-            match openat(&self.folder, &name, flags, PRIVATE) {
-                Ok(fd) => return Ok((File::from(fd), Some(name))),
-                Err(Errno::EXIST) => {}
-                Err(error) => {
-                    last = error;
-                    break;
-                }
-            }
-        }
-        Err(self.failed("create the file", last))
-    }
-
-    /// Names a file that has none; never replaces anything.
-    fn link(&self, file: &File) -> Result<(), Errno> {
-        // The direct way needs a right, the way round needs procfs.
-        linkat(file, "", &self.folder, &self.name, AtFlags::EMPTY_PATH).or_else(|error| {
-            if error == Errno::EXIST {
-                return Err(error);
-            }
-            use std::os::fd::AsRawFd;
-            let by_proc = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
-            linkat(
-                CWD,
-                by_proc,
-                &self.folder,
-                &self.name,
-                AtFlags::SYMLINK_FOLLOW,
-            )
-        })
-    }
-
-    /// Renames without replacing, where the file system can promise that.
-    fn rename_new(&self, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
-        let folder = &self.folder;
-        match renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
-            Err(Errno::INVAL | Errno::NOSYS) => match statat(folder, to, AtFlags::SYMLINK_NOFOLLOW)
-            {
-                Ok(_) => Err(Errno::EXIST),
-                Err(_) => renameat(folder, from, folder, to),
-            },
-            other => other,
-        }
-    }
-
-    fn failed(&self, action: &'static str, error: Errno) -> OutputError {
-        OutputError::Io {
-            path: self.path.clone(),
-            action,
-            source: error.into(),
-        }
+    #[test]
+    fn a_name_taken_at_the_last_moment_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("damon.data");
+        let mut output = create(&path);
+        let hidden = output.hidden.take().unwrap();
+        fs::write(&path, "theirs").unwrap();
+        assert_eq!(
+            output.place.rename_new(&hidden, &output.place.name),
+            Err(Errno::EXIST)
+        );
+        assert_eq!(output.place.link(&output.file), Err(Errno::EXIST));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "theirs");
     }
 }
