@@ -6,12 +6,13 @@
     reason = "a test ends where something is wrong"
 )]
 
-use damo_user::model::{Item, ReadError, Record};
+use damo_user::model::{Item, Meta, ReadError, Record};
+use damo_user::store::Writer;
 
 #[path = "store_sample/mod.rs"]
 mod store_sample;
 
-use store_sample::{HEADER, frames, is_damage, items, open, sample};
+use store_sample::{HEADER, frames, giant, is_damage, items, open, sample, snapshot};
 
 #[test]
 fn cut_at_every_length() {
@@ -140,6 +141,45 @@ fn bytes_missing_or_added_cost_what_they_hit() {
         whole
     );
     assert_eq!(got.iter().filter(|item| is_damage(item)).count(), 1);
+}
+
+#[test]
+fn a_split_snapshot_that_lacks_a_part_is_a_loss() {
+    let giant = giant(60_000);
+    let mut file = Vec::new();
+    let mut writer = Writer::new(&mut file, &Meta::default()).unwrap();
+    for it in [&snapshot(0), &giant, &snapshot(9)] {
+        writer.snapshot(it).unwrap();
+    }
+    writer.finish().unwrap();
+    let frames = frames(&file);
+    assert_eq!(items(&file).len(), 3);
+    // META, the first snapshot, four parts of the giant.
+    for part in 2..6 {
+        for byte in [frames[part] + 9, frames[part] + HEADER] {
+            let mut bytes = file.clone();
+            bytes[byte] ^= 1;
+            let got = items(&bytes);
+            let whole: Vec<&Item> = got.iter().filter(|item| !is_damage(item)).collect();
+            assert_eq!(whole[0], &Item::Snapshot(snapshot(0)), "part {part}");
+            assert_eq!(whole[1..], [&Item::Snapshot(snapshot(9))], "part {part}");
+            let known: u64 = got
+                .iter()
+                .map(|item| match item {
+                    Item::Gap(gap) => gap.events.unwrap_or(0),
+                    Item::Snapshot(_) => 0,
+                })
+                .sum();
+            // A damaged header takes its count with it.
+            let parts = [16_384, 16_384, 16_384, 60_000 - 3 * 16_384];
+            let unknown = if byte == frames[part] + 9 {
+                parts[part - 2]
+            } else {
+                0
+            };
+            assert_eq!(known, 60_000 - unknown, "part {part}");
+        }
+    }
 }
 
 #[test]

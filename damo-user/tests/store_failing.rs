@@ -9,7 +9,7 @@
 
 use std::io::{self, Cursor, ErrorKind, Write};
 
-use damo_user::model::{Item, LossCause, Meta, Record, Region, Snapshot, TargetKey};
+use damo_user::model::{Item, LossCause, Meta, Record, Region, Snapshot, TargetInfo, TargetKey};
 use damo_user::store::{Reader, Sink, Stats, WriteError, Writer};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -132,7 +132,7 @@ fn record(sink: impl Sink) -> Option<(Stats, Vec<WriteError>)> {
 }
 
 /// Samples and lost samples that a reader finds, and the causes.
-fn found(file: &[u8]) -> (u64, u64, Vec<LossCause>) {
+fn found(file: &[u8]) -> (u64, u64, Vec<(LossCause, Option<TargetKey>)>) {
     let mut reader = Reader::from_source(Cursor::new(file), "memory").unwrap();
     let (mut samples, mut lost, mut causes) = (0, 0, Vec::new());
     for item in reader.items().unwrap() {
@@ -149,7 +149,7 @@ fn found(file: &[u8]) -> (u64, u64, Vec<LossCause>) {
             Item::Gap(gap) => {
                 assert!(gap.start_ns <= gap.end_ns && gap.end_ns <= 1000, "{gap:?}");
                 lost += gap.events.unwrap_or(0);
-                causes.push(gap.cause);
+                causes.push((gap.cause, gap.target));
             }
         }
     }
@@ -189,6 +189,11 @@ fn each_write(fault: impl Fn(usize) -> Fault) {
             .was_clean();
         if ended {
             assert_eq!(lost, stats.lost, "{context}, {causes:?}");
+        }
+        // What could be taken back leaves no damage; though of the giant there
+        // may be parts that lack the rest, which is damage to a target.
+        if !matches!(fault(at), Fault::Stuck(..)) {
+            assert!(!causes.contains(&(LossCause::Damaged, None)), "{context}");
         }
         if !reached {
             assert!(ended && causes.is_empty(), "{context}");
@@ -237,6 +242,26 @@ fn single_bytes_and_interruptions_do_no_harm() {
     assert!(errors.is_empty(), "{errors:?}");
     assert_eq!((stats.samples, stats.lost), (SEEN, 1));
     assert_eq!(found(&file), (SEEN, 1, Vec::new()));
+}
+
+#[test]
+fn targets_are_found_although_the_last_meta_is_not_there() {
+    let mut file = Vec::new();
+    // Written before: file header, META, TARGET.
+    let sink = FailingSink::new(&mut file, Fault::Errno(28), 3);
+    let mut writer = Writer::new(sink, &Meta::default()).unwrap();
+    writer
+        .target(&TargetInfo {
+            target_id: 5,
+            pid: None,
+            comm: None,
+        })
+        .unwrap();
+    writer.finish().unwrap_err();
+    drop(writer);
+    let reader = Reader::from_source(Cursor::new(&file), "memory").unwrap();
+    assert!(reader.was_clean());
+    assert_eq!(reader.meta().targets.len(), 1);
 }
 
 /// Counts syncs, and remembers how much was there at the last one.

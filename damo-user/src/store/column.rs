@@ -346,7 +346,18 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_longer_than_promised_is_refused() {
+    fn a_stream_of_another_length_than_promised_is_refused() {
+        let packed = zstd::bulk::compress(&[0; 99], 3).unwrap();
+        let bytes = [
+            &[1, codec::ZSTD, 100, packed.len() as u8],
+            packed.as_slice(),
+        ]
+        .concat();
+        assert_eq!(
+            Columns::default().read(&bytes, 1, 100),
+            Err(Corrupt("compressed bytes"))
+        );
+
         let bomb = zstd::bulk::compress(&vec![0; 1 << 20], 3).unwrap();
         let mut bytes = vec![1, codec::ZSTD];
         varint::put(&mut bytes, 100);

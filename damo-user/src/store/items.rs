@@ -8,7 +8,7 @@ use crate::model::{Gap, Item, LossCause, ReadError, Snapshot};
 
 use super::column::Columns;
 use super::decode::{Decoded, decode};
-use super::format::{FrameHeader, HEADER_LEN, flag, kind, limit};
+use super::format::{FrameHeader, HEADER_LEN, flag, kind};
 use super::reader::refused;
 use super::recover::{Found, Source, Walk};
 
@@ -172,6 +172,7 @@ impl<'a, R: Read + Seek> Pass<'a, R> {
     /// before it is lost.
     fn continue_with(&mut self, slot: &mut Item, nr_regions: u64) {
         let Item::Snapshot(part) = slot else { return };
+        // The first part's number was checked against the limit.
         let fits = |partial: &mut Partial| {
             let so_far = &partial.snapshot;
             partial.lacking == nr_regions
@@ -179,17 +180,13 @@ impl<'a, R: Read + Seek> Pass<'a, R> {
                     == (part.target, part.start_ns, part.end_ns)
                 && so_far.regions.last().map(|region| region.end)
                     <= part.regions.first().map(|region| region.start)
-                && so_far.regions.len() as u64 + nr_regions <= limit::REGIONS
         };
         match self.partial.take_if(fits) {
             Some(mut partial) => {
                 partial.snapshot.regions.append(&mut part.regions);
                 *part = partial.snapshot;
             }
-            None => {
-                self.give_up_partial();
-                *slot = incomplete(part);
-            }
+            None => *slot = incomplete(part),
         }
     }
 

@@ -30,6 +30,20 @@ pub fn snapshot(i: u64) -> Snapshot {
     }
 }
 
+/// A snapshot that does not fit into a frame.
+pub fn giant(regions: u64) -> Snapshot {
+    let region = |i: u64| Region {
+        start: i << 13,
+        end: (i << 13) + 4096,
+        nr_accesses: i as u32 % 7,
+        age: None,
+    };
+    Snapshot {
+        regions: (0..regions).map(region).collect(),
+        ..snapshot(1)
+    }
+}
+
 /// Frames: META, TARGET, CLOCK, nine of DATA (with two snapshots each, and a
 /// gap in one), META, INDEX, END.
 pub fn sample() -> Vec<u8> {
