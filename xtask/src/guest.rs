@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -130,7 +130,7 @@ impl Run<'_> {
     /// Boots, runs, and brings /out back. The command's output goes to `output`.
     pub fn on(&self, cache: &Cache, kernel: &Kernel, output: &mut dyn Write) -> Result<Ran> {
         qemu::ensure_installed()?;
-        let dir = tempfile::tempdir_in(build::target_dir("guest")?)?;
+        let dir = run_dir()?;
         let (image, disk) = (dir.path().join("initramfs"), dir.path().join("out.tar"));
         let nonce = nonce()?;
         let argv: Vec<&[u8]> = self.command.iter().map(|word| word.as_bytes()).collect();
@@ -183,6 +183,25 @@ impl Ran {
     }
 }
 
+/// A folder for one run; runs that were killed left theirs.
+fn run_dir() -> Result<tempfile::TempDir> {
+    let runs = build::target_dir("guest-runs")?;
+    for entry in fs::read_dir(&runs)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let pid = name.split('-').next().unwrap_or_default();
+        if !Path::new("/proc").join(pid).exists() {
+            // Another run may be clearing up as well.
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
+    let prefix = format!("{}-", std::process::id());
+    tempfile::Builder::new()
+        .prefix(&prefix)
+        .tempdir_in(runs)
+        .context("no folder for the run")
+}
+
 fn unpack(disk: &Path, out: &Path) -> Result<()> {
     fs::create_dir_all(out).with_context(|| out.display().to_string())?;
     let file = File::open(disk).with_context(|| disk.display().to_string())?;
@@ -201,24 +220,4 @@ fn nonce() -> Result<String> {
         .and_then(|mut file| file.read_exact(&mut bytes))
         .context("/dev/urandom")?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-impl Default for Machine {
-    fn default() -> Self {
-        Self {
-            accel: qemu::Accel::Tcg,
-            memory: "1G".to_owned(),
-            cpus: 2,
-            timeout: 300,
-            silence: 45,
-            append: String::new(),
-        }
-    }
-}
-
-/// The time something takes.
-pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
-    let start = Instant::now();
-    let result = work();
-    (result, start.elapsed())
 }

@@ -33,28 +33,36 @@ pub enum Accel {
 #[derive(Clone, Debug, clap::Args)]
 pub struct Machine {
     /// How the CPU is provided
-    #[arg(long, value_enum, default_value = "tcg")]
+    #[arg(long, value_enum, default_value_t = Self::default().accel)]
     pub accel: Accel,
     /// Memory
-    #[arg(long, default_value = "1G")]
+    #[arg(long, default_value_t = Self::default().memory)]
     pub memory: String,
     /// Number of CPUs
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = Self::default().cpus)]
     pub cpus: u32,
     /// Give up after this many seconds, the boot included
-    #[arg(long, value_name = "S", default_value_t = 300)]
+    #[arg(long, value_name = "S", default_value_t = Self::default().timeout)]
     pub timeout: u64,
     /// Call it a hang when nothing is heard for this many seconds
-    #[arg(long, value_name = "S", default_value_t = 45)]
+    #[arg(long, value_name = "S", default_value_t = Self::default().silence)]
     pub silence: u64,
     /// More arguments for the kernel
-    #[arg(
-        long,
-        value_name = "ARGS",
-        default_value = "",
-        allow_hyphen_values = true
-    )]
+    #[arg(long, value_name = "ARGS", default_value_t, allow_hyphen_values = true)]
     pub append: String,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self {
+            accel: Accel::Tcg,
+            memory: "1G".to_owned(),
+            cpus: 2,
+            timeout: 300,
+            silence: 45,
+            append: String::new(),
+        }
+    }
 }
 
 /// Makes sure that QEMU is there.

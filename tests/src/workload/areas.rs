@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use anyhow::{Context, Result};
-use memmap2::{Advice, Mmap, MmapMut};
+use memmap2::{Advice, MmapMut};
 
 use super::log::Area;
 
@@ -14,11 +14,9 @@ pub const PAGE: usize = 4096;
 /// than it would flush one by one.
 const SCRATCH_PAGES: usize = 256;
 
-/// Several areas of one size, each a mapping of its own.
+/// Several areas of one size. The kernel may place one right after the other.
 pub struct Areas {
     maps: Vec<MmapMut>,
-    /// A read-only page beside each, since the kernel would merge neighbours.
-    _guards: Vec<Mmap>,
     pages: usize,
 }
 
@@ -28,19 +26,16 @@ impl Areas {
     /// # Errors
     /// There is not that much memory.
     pub fn map(count: usize, size: usize, huge: bool) -> Result<Self> {
-        let map = || -> Result<(MmapMut, Mmap)> {
+        let map = || -> Result<MmapMut> {
             let map = MmapMut::map_anon(size)
                 .with_context(|| format!("cannot map an area of {size} bytes"))?;
             if !huge {
                 map.advise(Advice::NoHugePage).context("madvise")?;
             }
-            let guard = MmapMut::map_anon(PAGE).and_then(MmapMut::make_read_only);
-            Ok((map, guard.context("cannot map a guard page")?))
+            Ok(map)
         };
-        let (maps, guards) = (0..count).map(|_| map()).collect::<Result<_>>()?;
         Ok(Self {
-            maps,
-            _guards: guards,
+            maps: (0..count).map(|_| map()).collect::<Result<_>>()?,
             pages: size.div_ceil(PAGE),
         })
     }
