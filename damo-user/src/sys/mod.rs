@@ -10,3 +10,4 @@ pub mod output;
 mod place;
 pub mod process;
 mod shell;
+mod users;
