@@ -286,3 +286,34 @@ fn shells_make_way_for_the_program() {
     let (pid, text) = show("cd /proc; readlink self > OUT");
     assert_ne!(text.trim(), pid.to_string());
 }
+
+const HOLDER: &str = "DAMO_TEST_HOLDS_FOR";
+
+/// Not a test: the process that the next one kills while it holds a child.
+#[test]
+fn holder() {
+    let Ok(file) = std::env::var(HOLDER) else {
+        return;
+    };
+    let held = hold(&["true"]);
+    fs::write(file, held.pid().to_string()).unwrap();
+    signal(std::process::id(), nix::sys::signal::Signal::SIGKILL);
+}
+
+#[test]
+fn what_is_held_dies_with_its_holder() {
+    use nix::sys::wait::{WaitStatus, waitpid};
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("pid");
+    // The orphan becomes ours, so that its end can be waited for.
+    nix::sys::prctl::set_child_subreaper(true).unwrap();
+    let mut holder = std::process::Command::new(std::env::current_exe().unwrap());
+    holder.args(["--exact", "holder"]).env(HOLDER, &file);
+    assert_eq!(holder.output().unwrap().status.code(), None);
+    let pid = fs::read_to_string(&file).unwrap().parse().unwrap();
+    let pid = nix::unistd::Pid::from_raw(pid);
+    assert_eq!(
+        waitpid(pid, None).unwrap(),
+        WaitStatus::Signaled(pid, nix::sys::signal::Signal::SIGKILL, false)
+    );
+}

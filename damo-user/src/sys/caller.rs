@@ -1,10 +1,9 @@
 //! The user on whose behalf root works: the one who typed `sudo`.
 
 use std::env;
-use std::ffi::CString;
 use std::path::PathBuf;
 
-use nix::unistd::{Gid, Uid, User, getgrouplist};
+use super::users;
 
 /// Why the caller cannot be known. Running a command as root instead would
 /// give it rights that nobody meant to give.
@@ -91,34 +90,27 @@ impl Caller {
         if uid == 0 {
             return Ok(None);
         }
-        let lookup = |error: nix::Error| CallerError::Lookup {
-            uid,
-            source: error.into(),
-        };
-        let user = User::from_uid(Uid::from_raw(uid)).map_err(lookup)?;
+        let lookup = |source| CallerError::Lookup { uid, source };
+        let account = users::account(uid).map_err(lookup)?;
         let gid = gid
-            .or_else(|| user.as_ref().map(|user| user.gid.as_raw()))
+            .or_else(|| account.as_ref().map(|account| account.gid))
             .ok_or(CallerError::NoGroup { uid })?;
-        let Some(user) = user else {
+        Ok(Some(match account {
+            Some(account) => Caller {
+                uid,
+                gid,
+                groups: users::groups(&account.name, gid).map_err(lookup)?,
+                name: account.name,
+                home: Some(account.home),
+            },
             // A user that no database knows has no further groups.
-            return Ok(Some(Caller {
+            None => Caller {
                 uid,
                 gid,
                 groups: vec![gid],
                 name: uid.to_string(),
                 home: None,
-            }));
-        };
-        let groups = match CString::new(user.name.as_str()) {
-            Ok(name) => getgrouplist(&name, Gid::from_raw(gid)).map_err(lookup)?,
-            Err(_) => vec![Gid::from_raw(gid)],
-        };
-        Ok(Some(Caller {
-            uid,
-            gid,
-            groups: groups.into_iter().map(Gid::as_raw).collect(),
-            name: user.name,
-            home: Some(user.dir),
+            },
         }))
     }
 

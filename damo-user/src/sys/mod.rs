@@ -11,3 +11,4 @@ mod place;
 pub mod process;
 pub mod readiness;
 mod shell;
+mod users;

@@ -13,6 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Gid, Mode, Uid, fchmod, fchown, fsync, renameat, unlinkat};
+use rustix::io::Errno;
 
 use super::place::Place;
 
@@ -170,8 +171,11 @@ impl Output {
         }
         self.hidden = None;
         self.kept = true;
-        fsync(&self.place.folder)
-            .map_err(|error| self.place.failed("write the folder to disk", error))
+        match fsync(&self.place.folder) {
+            // Some file systems know no such thing for a folder.
+            Ok(()) | Err(Errno::INVAL) => Ok(()),
+            Err(error) => Err(self.place.failed("write the folder to disk", error)),
+        }
     }
 
     /// Whether the file has its name.
@@ -195,7 +199,6 @@ impl Drop for Output {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::io::Errno;
     use std::fs;
 
     /// As on a file system without O_TMPFILE.
