@@ -189,7 +189,14 @@ fn side_by_side(myself: &Path, lines: &[String], filter: &[&str]) -> Result<Tall
 fn guest(myself: &Path, line: &str, filter: &[&str]) -> Result<Tally> {
     let output = tied(myself)
         .args(["guest", "--kernel", line, "--timeout", GUEST_TIMEOUT])
-        .args(["--tests", "--", "guest", "--test-threads=1"])
+        // What the tests measured is worth reading, also when they pass.
+        .args([
+            "--tests",
+            "--",
+            "guest",
+            "--test-threads=1",
+            "--show-output",
+        ])
         .args(filter)
         .stdin(Stdio::null())
         .output()
