@@ -73,7 +73,7 @@ fn main() -> Result<()> {
 
 fn workload() -> Result<Child> {
     let child = Command::new("zigzag")
-        .args(["--size", "100M", "--period", "2s", "--duration", "1h"])
+        .args(["--size", "100M", "--period", "2s", "--duration", "3600s"])
         .stdout(Stdio::null())
         .spawn()?;
     sleep(Duration::from_secs(1));

@@ -15,7 +15,7 @@ fn zigzag() {
     scene
         .run(&[
             "record",
-            "zigzag --size 100M --period 2s --duration 30s --log log",
+            "zigzag --size 100M --period 2s --duration 30s --flush-tlb --log log",
         ])
         .exits(0);
 

@@ -15,7 +15,7 @@ use crate::{build, guest};
 /// What runs in the guest.
 const SCRIPT: &str = r##"set -e
 run() { echo "# $*"; "$@"; echo; }
-run damo record --pause-damon-stat -o /out/damon.data "zigzag --duration 20s"
+run damo record --pause-damon-stat -o /out/damon.data "zigzag --duration 20s --flush-tlb"
 run damo report heats --heatmap stdout -i /out/damon.data
 run damo report wss -i /out/damon.data --range 0 101 10
 "##;

@@ -11,8 +11,9 @@ use super::log::Area;
 pub const PAGE: usize = 4096;
 
 /// Pages whose protection is toggled to make the kernel flush the TLB: more
-/// than it would flush one by one.
-const SCRATCH_PAGES: usize = 256;
+/// than the 33 that it would flush one by one. DAMON sees them as used, too, so
+/// they are few.
+const SCRATCH_PAGES: usize = 64;
 
 /// Several areas of one size. The kernel may place one right after the other.
 pub struct Areas {
