@@ -5,6 +5,8 @@
 //! Both watch all physical memory with 1000 to 2000 regions while `zigzag`
 //! runs. What was emitted is counted by the kernel itself (a hist trigger).
 
+mod peer_json;
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -13,10 +15,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use damo_tests::counted;
 use damo_tests::usage::{Usage, cpu_of_thread, wait};
 
 const KDAMOND: &str = "/sys/kernel/mm/damon/admin/kdamonds/0";
-const EVENT: &str = "/sys/kernel/tracing/events/damon/damon_aggregated";
 
 #[derive(Parser)]
 struct Args {
@@ -68,6 +70,34 @@ fn main() -> Result<()> {
         "CPU of perf record + script as a multiple of ours, median of {} rounds: {median:.1}",
         pairs.len()
     );
+    zigzag()
+}
+
+/// Bytes per sample of a recording of one program, beside the same samples in
+/// the peer's form.
+fn zigzag() -> Result<()> {
+    let file = "/tmp/zigzag.data";
+    let status = Command::new("damo")
+        .args(["record", "-o", file])
+        .arg("zigzag --size 100M --period 2s --duration 20s --flush-tlb")
+        .status()?;
+    ensure!(status.success(), "damo record: {status}");
+    let mut snapshots = Vec::new();
+    for item in damo_user::import::open(file.as_ref())?.items()? {
+        if let damo_user::model::Item::Snapshot(snapshot) = item? {
+            snapshots.push(snapshot);
+        }
+    }
+    let samples: usize = snapshots.iter().map(|s| s.regions.len()).sum();
+    let per_sample = |bytes: u64| bytes as f64 / samples.max(1) as f64;
+    let ours = per_sample(fs::metadata(file)?.len());
+    let peers = per_sample(peer_json::compressed_len(&snapshots)?);
+    println!(
+        "zigzag, {samples} samples in {} snapshots: {ours:.2} bytes per sample, the whole file counted; \
+         as the peer's json_compressed {peers:.2}, {:.1} times as many",
+        snapshots.len(),
+        peers / ours
+    );
     Ok(())
 }
 
@@ -82,7 +112,7 @@ fn workload() -> Result<Child> {
 
 fn ours(seconds: u64) -> Result<Measured> {
     let file = "/tmp/ours.data";
-    let counter = Counter::start()?;
+    counted::start()?;
     let timeout = seconds.to_string();
     let mut child = Command::new("damo")
         .args([
@@ -122,7 +152,7 @@ fn ours(seconds: u64) -> Result<Measured> {
     Ok(Measured {
         record,
         convert: None,
-        emitted: counter.of(kdamond)?,
+        emitted: emitted(kdamond)?,
         stored,
         lost,
         bytes: fs::metadata(file)?.len(),
@@ -132,7 +162,7 @@ fn ours(seconds: u64) -> Result<Measured> {
 
 fn perf(seconds: u64) -> Result<Measured> {
     let (file, text) = ("/tmp/perf.data", "/tmp/perf.txt");
-    let counter = Counter::start()?;
+    counted::start()?;
     damon_on()?;
     let kdamond: u32 = fs::read_to_string(format!("{KDAMOND}/pid"))?
         .trim()
@@ -172,7 +202,7 @@ fn perf(seconds: u64) -> Result<Measured> {
         fs::read_to_string("/tmp/perf.err")?
     );
     fs::write("/sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds", "0")?;
-    let emitted = counter.of(kdamond)?;
+    let emitted = emitted(kdamond)?;
     Ok(Measured {
         record,
         convert: Some(convert),
@@ -239,28 +269,13 @@ impl Measured {
     }
 }
 
-/// The kernel's own count of events, by thread.
-struct Counter;
-
-impl Counter {
-    fn start() -> Result<Counter> {
-        let trigger = format!("{EVENT}/trigger");
-        let _ = fs::write(&trigger, "!hist:keys=common_pid");
-        fs::write(&trigger, "hist:keys=common_pid")?;
-        Ok(Counter)
-    }
-
-    fn of(&self, tid: u32) -> Result<u64> {
-        let text = fs::read_to_string(format!("{EVENT}/hist"))?;
-        let counted = text.lines().find_map(|line| {
-            let mut numbers = line
-                .split(|c: char| !c.is_ascii_digit())
-                .filter(|n| !n.is_empty());
-            (line.starts_with("{ common_pid:") && numbers.next()?.parse() == Ok(tid))
-                .then(|| numbers.next()?.parse().ok())?
-        });
-        counted.with_context(|| format!("no events of thread {tid} in {text}"))
-    }
+/// What the kernel counted of a thread.
+fn emitted(tid: u32) -> Result<u64> {
+    let counted = counted::by_thread()?;
+    counted
+        .get(&tid)
+        .copied()
+        .with_context(|| format!("no events of thread {tid}"))
 }
 
 /// The kdamond's own CPU time per event, which includes what a recorder makes
@@ -288,12 +303,12 @@ impl Watched {
         Ok(Watched {
             tid,
             cpu_s: cpu_of_thread(tid)?,
-            events: Counter.of(tid)?,
+            events: emitted(tid)?,
         })
     }
 
     fn cpu_per_event(&self) -> Result<f64> {
-        let events = Counter.of(self.tid)? - self.events;
+        let events = emitted(self.tid)? - self.events;
         Ok((cpu_of_thread(self.tid)? - self.cpu_s) / events.max(1) as f64)
     }
 }

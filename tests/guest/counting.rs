@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
-use crate::kit::{Read, Scene, count_events, counted, damon_is_on, until};
+use damo_tests::counted;
+
+use crate::kit::{Read, Scene, damon_is_on, until};
 
 const MANY: [&str; 6] = ["-n", "400", "-m", "1000", "-a", "50ms"];
 
 #[test]
 fn every_event_is_in_the_file() {
     let scene = Scene::quiet("every_event");
-    count_events();
+    counted::start().unwrap();
     let ran = scene
         .run(
             &[
@@ -22,7 +24,7 @@ fn every_event_is_in_the_file() {
         )
         .exits(0);
     let read = Read::open(&scene.path("damon.data"));
-    let emitted = counted()[&read.kdamond()];
+    let emitted = counted::by_thread().unwrap()[&read.kdamond()];
     println!(
         "emitted {emitted}, stored {}, lost {}",
         read.samples(),
@@ -43,7 +45,7 @@ fn every_event_is_in_the_file() {
 #[test]
 fn what_is_lost_is_counted() {
     let scene = Scene::quiet("lost");
-    count_events();
+    counted::start().unwrap();
     let args = [
         &["record", "--ring", "4KiB", "--timeout", "6"],
         &MANY[..],
@@ -58,7 +60,7 @@ fn what_is_lost_is_counted() {
     started.signal("CONT");
     let ran = started.wait().exits(3);
     let read = Read::open(&scene.path("damon.data"));
-    let emitted = counted()[&read.kdamond()];
+    let emitted = counted::by_thread().unwrap()[&read.kdamond()];
     println!(
         "emitted {emitted}, stored {}, lost {}",
         read.samples(),

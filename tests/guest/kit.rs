@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use damo_tests::counted;
 use damo_user::import;
 use damo_user::model::{Item, Meta, Record, Snapshot};
 
 pub const ADMIN: &str = "/sys/kernel/mm/damon/admin";
 const STAT: &str = "/sys/module/damon_stat/parameters/enabled";
-const EVENT: &str = "/sys/kernel/tracing/events/damon/damon_aggregated";
 
 /// A folder of a test's own; and a kernel as it was after boot, before and after.
 pub struct Scene {
@@ -100,7 +100,7 @@ fn reset() {
     if stat_exists() && !stat_on() {
         let _ = fs::write(STAT, "Y");
     }
-    let _ = fs::write(format!("{EVENT}/trigger"), "!hist:keys=common_pid");
+    counted::stop();
 }
 
 pub struct Ran {
@@ -237,26 +237,6 @@ pub fn parameters() -> BTreeMap<PathBuf, String> {
         }
     }
     found
-}
-
-/// Counts the tracepoint's events per thread, in the kernel and without BPF.
-pub fn count_events() {
-    fs::write(format!("{EVENT}/trigger"), "hist:keys=common_pid").unwrap();
-}
-
-/// What has been counted since [`count_events`], by thread id.
-pub fn counted() -> BTreeMap<u32, u64> {
-    let text = fs::read_to_string(format!("{EVENT}/hist")).unwrap();
-    text.lines()
-        .filter(|line| line.starts_with("{ common_pid:"))
-        .map(|line| {
-            let numbers: Vec<u64> = line
-                .split(|c: char| !c.is_ascii_digit())
-                .filter_map(|n| n.parse().ok())
-                .collect();
-            (numbers[0] as u32, numbers[1])
-        })
-        .collect()
 }
 
 /// A record, read through the library.

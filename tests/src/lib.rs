@@ -1,5 +1,5 @@
 //! Helpers shared by the tests of the `damo` binary.
 
-pub mod workload;
-
+pub mod counted;
 pub mod usage;
+pub mod workload;

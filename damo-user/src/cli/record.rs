@@ -30,10 +30,10 @@ pub struct Args {
     /// physical memory; a number is a process id
     ///
     /// One argument is split as a shell would split it, and run by `sh` if it
-    /// has the shell's special characters; several are taken as they are. The
-    /// command runs as the user who called sudo, is held until DAMON watches
-    /// it, and ends with the recording.
-    #[arg(required = true, value_name = "TARGET", trailing_var_arg = true)]
+    /// has the shell's special characters; several are taken as they are, after
+    /// `--` if there are options among them. The command runs as the user who
+    /// called sudo, is held until DAMON watches it, and ends with the recording.
+    #[arg(required = true, value_name = "TARGET")]
     target: Vec<String>,
 
     /// File to write; an older one is kept as FILE.old
@@ -361,6 +361,25 @@ mod tests {
         ));
         assert!(deduce(&words(&["99999999999"])).is_err());
         assert!(deduce(&words(&[""])).is_err());
+    }
+
+    #[test]
+    fn options_may_follow_the_target() {
+        use clap::Parser;
+
+        #[derive(Parser)]
+        struct Record {
+            #[command(flatten)]
+            args: Args,
+        }
+        let parse = |words: &[&str]| Record::try_parse_from(words).map(|record| record.args);
+        let args = parse(&["record", "paddr", "--timeout", "60"]).unwrap();
+        assert_eq!(
+            (args.target, args.timeout),
+            (words(&["paddr"]), Some(Duration::from_secs(60)))
+        );
+        let args = parse(&["record", "-m", "50", "--", "ls", "-m"]).unwrap();
+        assert_eq!((args.target, args.maxr), (words(&["ls", "-m"]), 50));
     }
 
     #[test]
