@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use damo_tests::counted;
-use damo_tests::usage::{Usage, cpu_of_thread, wait};
+use damo_tests::usage::{cpu_of_thread, peak_kib, wait};
 
 const KDAMOND: &str = "/sys/kernel/mm/damon/admin/kdamonds/0";
 
@@ -32,8 +32,9 @@ struct Args {
 
 /// One recording.
 struct Measured {
-    record: Usage,
-    convert: Option<Usage>,
+    record_s: f64,
+    convert_s: f64,
+    peak_kib: u64,
     emitted: u64,
     stored: u64,
     lost: u64,
@@ -51,7 +52,7 @@ fn main() -> Result<()> {
         args.seconds
     );
     println!(
-        "recorder                 CPU s  convert s  emitted   stored    lost  bytes/sample  kdamond CPU us/event"
+        "recorder                 CPU s  convert s  emitted   stored    lost  bytes/sample  kdamond CPU us/event  peak KiB"
     );
     let mut pairs = Vec::new();
     for _ in 0..args.rounds {
@@ -133,7 +134,8 @@ fn ours(seconds: u64) -> Result<Measured> {
     let half = Duration::from_secs(seconds) / 2;
     sleep(half);
     let kdamond_cpu = watched.cpu_per_event()?;
-    let record = wait(&mut child)?;
+    let peak_kib = peak_kib(&child)?;
+    let record_s = wait(&mut child)?;
     let mut record_file = damo_user::import::open(file.as_ref())?;
     let kdamond = record_file
         .meta()
@@ -150,8 +152,9 @@ fn ours(seconds: u64) -> Result<Measured> {
         }
     }
     Ok(Measured {
-        record,
-        convert: None,
+        record_s,
+        convert_s: 0.0,
+        peak_kib,
         emitted: emitted(kdamond)?,
         stored,
         lost,
@@ -184,14 +187,15 @@ fn perf(seconds: u64) -> Result<Measured> {
     let watched = Watched::begin()?;
     sleep(Duration::from_secs(seconds) / 2);
     let kdamond_cpu = watched.cpu_per_event()?;
-    let record = wait(&mut record)?;
+    let peak_kib = peak_kib(&record)?;
+    let record_s = wait(&mut record)?;
     fs::write(format!("{KDAMOND}/state"), "off")?;
     let mut script = Command::new("perf")
         .args(["script", "-i", file])
         .stdout(File::create(text)?)
         .stderr(Stdio::null())
         .spawn()?;
-    let convert = wait(&mut script)?;
+    let convert_s = wait(&mut script)?;
     let lines = BufReader::new(File::open(text)?).lines();
     let stored = lines
         .filter(|l| l.as_ref().is_ok_and(|l| l.contains("damon_aggregated")))
@@ -204,8 +208,9 @@ fn perf(seconds: u64) -> Result<Measured> {
     fs::write("/sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds", "0")?;
     let emitted = emitted(kdamond)?;
     Ok(Measured {
-        record,
-        convert: Some(convert),
+        record_s,
+        convert_s,
+        peak_kib,
         emitted,
         stored,
         // It tells of none; what was emitted before it attached is not there either.
@@ -247,24 +252,22 @@ fn damon_on() -> Result<()> {
 }
 
 impl Measured {
+    /// Seconds of CPU until the record can be read.
     fn cpu(&self) -> f64 {
-        self.record.cpu_s + self.convert.as_ref().map_or(0.0, |usage| usage.cpu_s)
+        self.record_s + self.convert_s
     }
 
     fn print(&self, name: &str) {
-        let convert = self
-            .convert
-            .as_ref()
-            .map_or("-".to_owned(), |usage| format!("{:.2}", usage.cpu_s));
         println!(
-            "{name:22} {:7.3} {convert:>10} {:8} {:8} {:7} {:13.2} {:21.2}   peak {} KiB",
-            self.record.cpu_s,
+            "{name:22} {:7.3} {:10.2} {:8} {:8} {:7} {:13.2} {:21.2} {:9}",
+            self.record_s,
+            self.convert_s,
             self.emitted,
             self.stored,
             self.lost,
             self.bytes as f64 / self.stored.max(1) as f64,
             self.kdamond_cpu * 1e6,
-            self.record.peak_kib,
+            self.peak_kib,
         );
     }
 }

@@ -7,38 +7,34 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
-/// What a process and all its children that ended used.
-#[derive(Clone, Copy, Debug)]
-pub struct Usage {
-    /// User and system time, in seconds.
-    pub cpu_s: f64,
-    /// Largest resident memory of this and every child before it, in KiB.
-    pub peak_kib: i64,
-}
-
-/// Waits for a child to end well and says what it used. Exact only if no other
-/// child of this process ends meanwhile.
+/// Waits for a child to end well and says what CPU time it and its own
+/// children used, in seconds. Exact only if no other child of this process
+/// ends meanwhile.
 ///
 /// # Errors
 /// The child failed.
-pub fn wait(child: &mut Child) -> Result<Usage> {
-    let before = of_children()?;
+pub fn wait(child: &mut Child) -> Result<f64> {
+    let before = cpu_of_children()?;
     let status = child.wait()?;
     ensure!(status.success(), "a measured command failed: {status}");
-    let after = of_children()?;
-    Ok(Usage {
-        cpu_s: after.cpu_s - before.cpu_s,
-        peak_kib: after.peak_kib,
-    })
+    Ok(cpu_of_children()? - before)
 }
 
-fn of_children() -> io::Result<Usage> {
+fn cpu_of_children() -> io::Result<f64> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let us = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
-    Ok(Usage {
-        cpu_s: us as f64 / 1e6,
-        peak_kib: usage.max_rss(),
-    })
+    Ok(us as f64 / 1e6)
+}
+
+/// The most memory that a process had resident so far, in KiB.
+///
+/// # Errors
+/// The process is gone.
+pub fn peak_kib(child: &Child) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let digits = peak.and_then(|peak| peak.split_whitespace().next());
+    Ok(digits.context("no VmHWM")?.parse()?)
 }
 
 /// CPU time of a thread, in seconds, from the scheduler's own count.

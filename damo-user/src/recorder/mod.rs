@@ -130,21 +130,21 @@ async fn run(mut plan: Plan) -> Result<Report, RecordError> {
     let mut session = Session::prepare(&system, &plan.spec, options)?;
     let mut tap = Tap::attach(&others::kdamond_threads(&system)?, &plan.tap)?;
 
+    let mut assembler = Assembler::new(Some(plan.spec.intervals));
     let (mono_ns, wall_ns) = (clock::monotonic_ns(), clock::wall_ns());
-    let mut meta = Meta {
+    assembler.started(mono_ns);
+    let kdamond = session.turn_on()?;
+    tap.only(kdamond)?;
+
+    let meta = Meta {
         event_format: tap.format().to_owned(),
+        kdamond: Some(kdamond),
         wall_ns,
         mono_ns,
         ..plan.meta()
     };
     let file = output.file().try_clone().map_err(RecordError::Disk)?;
     let mut writer = Writer::new(Spool::start(file).map_err(RecordError::Disk)?, &meta)?;
-    let mut assembler = Assembler::new(Some(plan.spec.intervals));
-    assembler.started(clock::monotonic_ns());
-    let kdamond = session.turn_on()?;
-    tap.only(kdamond)?;
-    meta.kdamond = Some(kdamond);
-    writer.meta(&meta)?;
     writer.clock(mono_ns, wall_ns)?;
     // From here on there is something to keep.
     output.keep()?;

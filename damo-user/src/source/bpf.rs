@@ -10,6 +10,7 @@ use aya::programs::{ProgramError, TracePoint};
 use aya::{Ebpf, EbpfError, EbpfLoader, Pod};
 use aya_log::EbpfLogger;
 use damo_ebpf::{Kdamond, mode};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::layout::{Layout, LayoutError};
 use super::wire::Event;
@@ -109,7 +110,7 @@ impl Tap {
         let format = read_format()?;
         let layout = Layout::parse(&format)?;
         let quarter = u64::from(options.ring_bytes / 4);
-        let mut ebpf = EbpfLoader::new()
+        let mut ebpf = loader_without_btf()
             .map_max_entries("EVENTS", options.ring_bytes)
             .override_global("QUARTER", &quarter, true)
             .override_global("DEBUG", &u8::from(options.debug), true)
@@ -231,6 +232,22 @@ impl AsFd for Tap {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.events.as_fd()
     }
+}
+
+/// Aya reads and parses the kernel's whole BTF when a loader is made: a third
+/// of our start-up time and most of our memory, for relocations that our
+/// object does not have. Without a descriptor to be had, it does without.
+fn loader_without_btf<'a>() -> EbpfLoader<'a> {
+    let usual = getrlimit(Resource::Nofile);
+    let none = Rlimit {
+        current: Some(0),
+        ..usual
+    };
+    // Where the limit cannot be set, it only takes longer.
+    let _ = setrlimit(Resource::Nofile, none);
+    let loader = EbpfLoader::new();
+    let _ = setrlimit(Resource::Nofile, usual);
+    loader
 }
 
 /// The kernel's flag for "only if there is no such key".
