@@ -1,11 +1,13 @@
 //! The program itself. One kdamond is one thread, so each entry of `KDAMONDS`
 //! has one writer in the kernel and its counters need no atomics.
 
+use core::ffi::c_void;
+
 use aya_ebpf::{
     EbpfContext,
     bindings::{BPF_NOEXIST, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns, generated::bpf_probe_read_kernel},
-    macros::{map, tracepoint},
+    macros::map,
     maps::{Array, HashMap, RingBuf},
     programs::TracePointContext,
 };
@@ -43,13 +45,20 @@ const TARGET_ID: usize = 8;
 const NR_REGIONS: usize = 16;
 const START: usize = 24;
 
-#[tracepoint]
-pub fn damon_aggregated(ctx: TracePointContext) -> u32 {
+/// Zero would hide the event from everybody's perf for as long as we listen.
+const PASS_ON: u32 = 1;
+
+/// The entry point. Written out, since aya's `#[tracepoint]` returns zero,
+/// whatever the function says.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "tracepoint")]
+pub extern "C" fn damon_aggregated(ctx: *mut c_void) -> u32 {
+    let ctx = TracePointContext::new(ctx);
     let tid = bpf_get_current_pid_tgid() as u32;
     if let Some(kdamond) = entry(tid) {
         record(&ctx, tid, kdamond);
     }
-    0
+    PASS_ON
 }
 
 /// This kdamond's state, if its events are to be recorded.
@@ -65,8 +74,8 @@ fn entry(tid: u32) -> Option<&'static mut Kdamond> {
                 mode: mode::RECORD,
                 ..Kdamond::default()
             };
-            // Fails only where the map is full: then the recorder sees none of
-            // this kdamond, which it tells by its own kdamond's missing entry.
+            // Fails only where the map is full. If it was ours, entering it
+            // fails in user space as well, and is told there.
             let _ = KDAMONDS.insert(tid, fresh, BPF_NOEXIST as u64);
             KDAMONDS.get_ptr_mut(tid)?
         }

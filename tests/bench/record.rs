@@ -54,6 +54,8 @@ fn main() -> Result<()> {
     println!(
         "recorder                 CPU s  convert s  emitted   stored    lost  bytes/sample  kdamond CPU us/event  peak KiB"
     );
+    counted::start()?;
+    perf_beside_us()?;
     let mut pairs = Vec::new();
     for _ in 0..args.rounds {
         let mut load = workload()?;
@@ -98,6 +100,48 @@ fn zigzag() -> Result<()> {
          as the peer's json_compressed {peers:.2}, {:.1} times as many",
         snapshots.len(),
         peers / ours
+    );
+    Ok(())
+}
+
+/// Whoever uses perf beside us still gets the events.
+fn perf_beside_us() -> Result<()> {
+    let mut damo = Command::new("damo")
+        .args([
+            "record",
+            "-o",
+            "/tmp/beside.data",
+            "--timeout",
+            "6",
+            "paddr",
+        ])
+        .stderr(Stdio::null())
+        .spawn()?;
+    let watched = Watched::begin()?;
+    let stat = Command::new("perf")
+        .args([
+            "stat",
+            "-a",
+            "-x",
+            ",",
+            "-e",
+            "damon:damon_aggregated",
+            "sleep",
+            "2",
+        ])
+        .output()?;
+    wait(&mut damo)?;
+    let text = String::from_utf8_lossy(&stat.stderr);
+    let count = text.lines().find(|line| line.contains("damon_aggregated"));
+    let count = count.and_then(|line| line.split(',').next()?.parse::<u64>().ok());
+    ensure!(
+        count.is_some_and(|count| count > 0),
+        "perf beside damo counts nothing: {text}"
+    );
+    println!(
+        "perf stat beside damo record: {} of {} events",
+        count.unwrap_or(0),
+        emitted(watched.tid)?
     );
     Ok(())
 }

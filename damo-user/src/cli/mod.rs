@@ -60,7 +60,8 @@ pub fn run() -> ExitCode {
         Ok(Outcome::Child(code)) => ExitCode::from(code),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("damo: {}", one_line(&error));
+            // Nothing is left to be done about a closed stderr.
+            let _ = writeln!(io::stderr(), "damo: {}", one_line(&error));
             ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
         }
     }

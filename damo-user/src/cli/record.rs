@@ -1,6 +1,6 @@
 //! `damo record`: what is typed → a [`Plan`] → recording it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{IsTerminal, Write, stderr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::model::units::{self, TimeUnit};
 use crate::model::{Intervals, Ops};
 use crate::recorder::{self, Ended, Plan, Report, Watch};
 use crate::source;
-use crate::sys::command_line::CommandLine;
+use crate::sys::command_line::{CommandError, CommandLine};
 use crate::sys::{iomem, output};
 
 /// Record data accesses into a file
@@ -34,7 +34,7 @@ pub struct Args {
     /// `--` if there are options among them. The command runs as the user who
     /// called sudo, is held until DAMON watches it, and ends with the recording.
     #[arg(required = true, value_name = "TARGET")]
-    target: Vec<String>,
+    target: Vec<OsString>,
 
     /// File to write; an older one is kept as FILE.old
     #[arg(short, long, value_name = "FILE", default_value = "damon.data")]
@@ -192,7 +192,7 @@ impl Args {
             return Err(UsageError(format!(
                 "--ops {} does not go with the target '{}': paddr watches the physical memory, the others watch processes",
                 ops.keyword(),
-                self.target.join(" "),
+                self.target.join(OsStr::new(" ")).display(),
             ))
             .into());
         }
@@ -240,39 +240,62 @@ impl Args {
                 ring_bytes: self.ring,
                 debug: self.debug_bpf,
             },
-            command: std::env::args().collect(),
+            command: std::env::args_os()
+                .map(|arg| arg.to_string_lossy().into_owned())
+                .collect(),
         })
     }
 }
 
 /// The keyword, process ids, or a command.
-fn deduce(words: &[String]) -> Result<Watch> {
-    let mut numbers = words.iter().flat_map(|word| word.split_whitespace());
-    if numbers.clone().next().is_some()
-        && numbers
-            .clone()
-            .all(|n| n.bytes().all(|b| b.is_ascii_digit()))
-    {
-        return numbers
-            .try_fold(Vec::new(), |mut pids, n| {
-                let pid: u32 = n.parse().ok()?;
-                // A pid given twice is watched once.
-                if !pids.contains(&pid) {
-                    pids.push(pid);
-                }
-                Some(pids)
-            })
-            .map(Watch::Pids)
-            .ok_or_else(|| UsageError(format!("{}: not a process id", words.join(" "))).into());
-    }
-    match words {
-        [only] if only == "paddr" => Ok(Watch::Physical),
-        words => {
-            let words = words.iter().map(OsString::from).collect();
-            Ok(Watch::Command(CommandLine::from_args(words)?))
+fn deduce(words: &[OsString]) -> Result<Watch> {
+    if let Some(pids) = numbers(words) {
+        let mut once: Vec<u32> = Vec::new();
+        for number in pids {
+            let pid = number
+                .parse()
+                .ok()
+                .filter(|&pid| pid > 0 && pid <= MOST_PID);
+            let pid = pid.ok_or_else(|| {
+                UsageError(format!(
+                    "{number}: a process id is a number from 1 to {MOST_PID}"
+                ))
+            })?;
+            // One given twice is watched once.
+            if !once.contains(&pid) {
+                once.push(pid);
+            }
         }
+        return Ok(Watch::Pids(once));
+    }
+    if let [only] = words
+        && only == "paddr"
+    {
+        return Ok(Watch::Physical);
+    }
+    match CommandLine::from_args(words.to_vec()) {
+        Ok(command) => Ok(Watch::Command(command)),
+        Err(error @ (CommandError::Empty | CommandError::Unclosed(_))) => {
+            Err(UsageError(error.to_string()).into())
+        }
+        Err(error) => Err(error.into()),
     }
 }
+
+/// The words, if there are any and all are made of digits: `$(pidof …)` may
+/// give several in one argument.
+fn numbers(words: &[OsString]) -> Option<Vec<&str>> {
+    let words: Option<Vec<&str>> = words.iter().map(|word| word.to_str()).collect();
+    let numbers: Vec<&str> = words?
+        .iter()
+        .flat_map(|word| word.split_whitespace())
+        .collect();
+    let all_digits = |word: &&str| word.bytes().all(|byte| byte.is_ascii_digit());
+    (!numbers.is_empty() && numbers.iter().all(all_digits)).then_some(numbers)
+}
+
+/// The largest process id that Linux can have.
+const MOST_PID: u32 = i32::MAX.cast_unsigned();
 
 fn parse_us(text: &str) -> Result<u64, units::UnitError> {
     units::parse_time_us(text, TimeUnit::Us)
@@ -339,8 +362,8 @@ fn print_log() {
 mod tests {
     use super::*;
 
-    fn words(words: &[&str]) -> Vec<String> {
-        words.iter().map(ToString::to_string).collect()
+    fn words(words: &[&str]) -> Vec<OsString> {
+        words.iter().map(OsString::from).collect()
     }
 
     #[test]
@@ -359,8 +382,10 @@ mod tests {
             deduce(&words(&["sleep", "5"])),
             Ok(Watch::Command(_))
         ));
-        assert!(deduce(&words(&["99999999999"])).is_err());
-        assert!(deduce(&words(&[""])).is_err());
+        for unusable in ["99999999999", "0", "", "sleep 'x"] {
+            let error = deduce(&words(&[unusable])).unwrap_err();
+            assert!(error.is::<UsageError>(), "{unusable}: {error}");
+        }
     }
 
     #[test]

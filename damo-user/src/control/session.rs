@@ -4,6 +4,8 @@
 //! command to a kdamond that has stopped by itself, which it does when its
 //! targets end, can BUG some kernels with DAMON's lock held.
 
+use std::time::Duration;
+
 use super::error::{ControlError, Leftover, NotRestored};
 use super::others::{self, Module};
 use super::plan::{Write, plan};
@@ -228,12 +230,21 @@ impl Session {
         Ok(())
     }
 
-    /// Whether our kdamond runs. It stops by itself when all targets have ended.
+    /// Whether our kdamond runs, as far as that can be told without waiting: as
+    /// long as somebody holds DAMON's lock, it does. It stops by itself when all
+    /// targets have ended.
     ///
     /// # Errors
     /// DAMON's files cannot be read.
     pub fn is_on(&self) -> Result<bool, FileError> {
-        Ok(self.undo.switched_on && self.ours_is_on(&self.system.admin())?)
+        let impatient = System {
+            patience: Duration::ZERO,
+            ..self.system.clone()
+        };
+        match self.ours_is_on(&impatient.admin()) {
+            Err(error) if error.errno() == Some(Errno::BUSY) => Ok(self.undo.switched_on),
+            on => Ok(self.undo.switched_on && on?),
+        }
     }
 
     /// Thread id of our kdamond, once it was on.

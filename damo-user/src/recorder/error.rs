@@ -1,6 +1,7 @@
 //! Why a recording did not come about, or broke off.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::control::{ControlError, FileError, NotRestored};
 use crate::source::SourceError;
@@ -28,12 +29,31 @@ pub enum RecordError {
     /// The output file could not be made.
     #[error(transparent)]
     Output(#[from] OutputError),
-    /// The record could not be written.
-    #[error(transparent)]
+    /// The record could not be begun.
+    #[error("cannot begin the record: {0}")]
     Write(#[from] WriteError),
-    /// The last bytes could not be written.
-    #[error("cannot write the record to its end: {0}")]
+    /// The thread that writes could not be started.
+    #[error("cannot write: {0}")]
     Disk(io::Error),
+    /// The disk failed meanwhile: what was written until then is readable.
+    #[error(
+        "{}: cannot write: {source}; {kept} region samples are kept and {lost} are lost; \
+         make room, or write elsewhere with --out",
+        path.display()
+    )]
+    Broken {
+        /// The record.
+        path: PathBuf,
+        /// Region samples in the file.
+        kept: u64,
+        /// Region samples that DAMON reported beyond those.
+        lost: u64,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A signal came before DAMON watched anything.
+    #[error("interrupted before the recording began; nothing was recorded or changed")]
+    Interrupted,
     /// The command could not be started.
     #[error(transparent)]
     Child(#[from] ChildError),
@@ -46,4 +66,12 @@ pub enum RecordError {
     /// The record is there, and DAMON is not as it was.
     #[error("the record is complete, but {0}")]
     NotRestored(#[from] NotRestored),
+    /// The recording failed, and DAMON is not as it was.
+    #[error("{error}; and {left}")]
+    AndLeft {
+        /// What went wrong.
+        error: Box<RecordError>,
+        /// What could not be put back afterwards.
+        left: NotRestored,
+    },
 }

@@ -144,38 +144,54 @@ async fn run(mut plan: Plan) -> Result<Report, RecordError> {
         ..plan.meta()
     };
     let file = output.file().try_clone().map_err(RecordError::Disk)?;
-    let mut writer = Writer::new(Spool::start(file).map_err(RecordError::Disk)?, &meta)?;
+    let spool = Spool::start(file).map_err(RecordError::Disk)?;
+    let disk = spool.disk();
+    let mut writer = Writer::new(spool, &meta)?;
     writer.clock(mono_ns, wall_ns)?;
+    // A millisecond, so that the runtime looks for signals at all.
+    let interrupted = tokio::time::timeout(Duration::from_millis(1), signals.next());
+    if interrupted.await.is_ok() {
+        return Err(RecordError::Interrupted);
+    }
     // From here on there is something to keep.
     output.keep()?;
     let (gone, command) = watched.release()?;
 
     let begun = Instant::now();
-    let mut pump = Pump::new(tap, assembler, writer, kdamond, meta.targets);
+    let mut pump = Pump::new(tap, assembler, writer, disk, kdamond, meta.targets);
     let pumped = pump
         .run(&mut session, gone, plan.timeout, plan.tick(), &mut signals)
         .await;
     let duration = begun.elapsed();
-    // Whatever failed, each of these is done before anything is said of it.
-    let off = session.turn_off();
-    let finished = pumped.and_then(|ended| Ok((ended, pump.finish()?)));
+    // Each of these is done, whatever failed before it; the disk, which may
+    // take its time, comes last. What `turn_off` cannot do, `restore` tries
+    // again and tells.
+    let _ = session.turn_off();
+    let stopped = pump.stop();
     let restored = session.restore();
-    let by_itself = matches!(finished, Ok((Ended::Target, ..)));
-    let status = command.map(|mut command| match by_itself {
-        true => command.wait().map(Some),
-        false => command.terminate(GRACE).map(|_| None),
+    let status = command.map(|mut command| match pumped {
+        Ok(Ended::Target) => command.wait().map(Some),
+        _ => command.terminate(GRACE).map(|_| None),
     });
-    let (ended, (stats, counters)) = finished?;
-    off?;
-    restored?;
-    let status = status.transpose().map_err(RecordError::Runtime)?.flatten();
-    Ok(Report {
-        ended,
-        stats,
-        counters,
-        duration,
-        status,
-    })
+    let closed = pump.close(&plan.out);
+    let report = || {
+        let stats = closed?;
+        Ok(Report {
+            ended: pumped?,
+            stats,
+            counters: stopped?,
+            duration,
+            status: status.transpose().map_err(RecordError::Runtime)?.flatten(),
+        })
+    };
+    match (report(), restored) {
+        (report, Ok(())) => report,
+        (Ok(_), Err(left)) => Err(left.into()),
+        (Err(error), Err(left)) => Err(RecordError::AndLeft {
+            error: Box::new(error),
+            left,
+        }),
+    }
 }
 
 /// What is watched, until it is gone.
@@ -226,9 +242,11 @@ impl Plan {
         }
     }
 
-    /// How often to look at the ring without being notified.
+    /// How often to look at the ring without being notified: seldom enough to
+    /// cost nothing, often enough for a frame to be written within its second.
     fn tick(&self) -> Duration {
-        Duration::from_micros(self.spec.intervals.aggr_us / 2).max(Duration::from_millis(100))
+        let half = Duration::from_micros(self.spec.intervals.aggr_us / 2);
+        half.clamp(Duration::from_millis(100), Duration::from_millis(500))
     }
 
     /// What is known of the recording beforehand.

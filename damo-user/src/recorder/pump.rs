@@ -1,6 +1,7 @@
 //! The loop: from the ring, through the assembler, into the file.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use damo_ebpf::Kdamond;
@@ -9,11 +10,11 @@ use tokio::time::MissedTickBehavior;
 use super::RecordError;
 use super::progress::Progress;
 use super::signals::Signals;
-use super::spool::Spool;
+use super::spool::{DiskState, Spool};
 use crate::control::Session;
-use crate::model::{Item, TargetInfo};
+use crate::model::{Item, ReadError, Record, TargetInfo};
 use crate::source::{Assembler, Tap};
-use crate::store::{Stats, Writer};
+use crate::store::{Reader, Stats, Writer};
 use crate::sys::clock;
 use crate::sys::process::Process;
 use crate::sys::readiness::Readiness;
@@ -34,11 +35,15 @@ pub enum Ended {
 /// How often DAMON is asked whether it still runs.
 const ASK: Duration = Duration::from_secs(1);
 
+/// How long targets' names are looked at again.
+const NAMES_SETTLE: Duration = Duration::from_secs(3);
+
 /// Moves events of one kdamond from its ring into its file.
 pub struct Pump {
     tap: Tap,
     assembler: Assembler,
     writer: Writer<Spool>,
+    disk: DiskState,
     kdamond: u32,
     targets: Vec<TargetInfo>,
     started: Instant,
@@ -51,6 +56,7 @@ impl Pump {
         tap: Tap,
         assembler: Assembler,
         writer: Writer<Spool>,
+        disk: DiskState,
         kdamond: u32,
         targets: Vec<TargetInfo>,
     ) -> Pump {
@@ -58,6 +64,7 @@ impl Pump {
             tap,
             assembler,
             writer,
+            disk,
             kdamond,
             targets,
             started: Instant::now(),
@@ -91,13 +98,24 @@ impl Pump {
         let mut progress = Progress::new();
         let ended = loop {
             tokio::select! {
+                // In this order, so that Ctrl-C, which a terminal sends to the
+                // command as well, is told from the command's own end.
+                biased;
+                () = signals.next() => break Ended::Signal,
+                () = &mut over => break Ended::Timeout,
+                result = &mut targets => {
+                    result.map_err(RecordError::Runtime)?;
+                    break Ended::Target;
+                }
                 ready = ring.wait() => {
                     ready.map_err(RecordError::Runtime)?;
                     self.drain()?;
                 }
                 _ = ticks.tick() => {
                     self.drain()?;
-                    self.writer.tick(clock::monotonic_ns())?;
+                    let _ = self.writer.tick(clock::monotonic_ns());
+                    self.check_disk()?;
+                    self.follow_names();
                     let stats = self.writer.stats();
                     progress.update(
                         self.started.elapsed(),
@@ -107,28 +125,23 @@ impl Pump {
                     );
                     if asked.elapsed() >= ASK {
                         asked = Instant::now();
-                        self.follow_names()?;
                         if !session.is_on()? {
                             break Ended::SwitchedOff;
                         }
                     }
                 }
-                result = &mut targets => {
-                    result.map_err(RecordError::Runtime)?;
-                    break Ended::Target;
-                }
-                () = &mut over => break Ended::Timeout,
-                () = signals.next() => break Ended::Signal,
             }
         };
         progress.finish();
-        // DAMON switches itself off with its last target; which of the two is
-        // noticed first is chance.
+        // Two ends with one cause come in any order: DAMON switches itself off
+        // with its last target, and a terminal's Ctrl-C ends the command too.
         let both = Duration::from_millis(100);
+        let ended = match ended {
+            Ended::SwitchedOff if timeout_of(both, targets).await => Ended::Target,
+            ended => ended,
+        };
         match ended {
-            Ended::SwitchedOff if tokio::time::timeout(both, targets).await.is_ok() => {
-                Ok(Ended::Target)
-            }
+            Ended::Target if timeout_of(both, signals.next()).await => Ok(Ended::Signal),
             ended => Ok(ended),
         }
     }
@@ -142,75 +155,108 @@ impl Pump {
             kdamond,
             ..
         } = self;
-        let mut failed = None;
-        let mut store = |item| {
-            if failed.is_none() {
-                failed = put(writer, &item).err();
-            }
-        };
         tap.drain(|event| {
             // Until ours was known, others' events were let through as well.
             if event.kdamond == *kdamond {
-                assembler.push(event, &mut store);
+                assembler.push(event, &mut |item| put(writer, &item));
             }
         });
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
+        self.check_disk()
     }
 
-    /// A process has another name after `exec`, as `sh -c 'exec …'` does it.
-    fn follow_names(&mut self) -> Result<(), RecordError> {
+    /// A frame that finds no room in the queue is counted as lost by the
+    /// writer, and the next may fit; only a disk that failed ends it.
+    fn check_disk(&self) -> Result<(), RecordError> {
+        self.disk
+            .failure()
+            .map_or(Ok(()), |error| Err(RecordError::Disk(error)))
+    }
+
+    /// A process has another name after `exec`, as `sh -c 'exec …'` does it at
+    /// its start.
+    fn follow_names(&mut self) {
+        if self.started.elapsed() > NAMES_SETTLE {
+            return;
+        }
         for target in &mut self.targets {
             let now = target
                 .pid
                 .and_then(|pid| Some(Process::find(pid).ok()?.comm));
             if now.is_some() && now != target.comm {
                 target.comm = now;
-                self.writer.target(target)?;
+                // A name that could not be written is no loss worth an end.
+                let _ = self.writer.target(target);
             }
         }
-        Ok(())
     }
 
-    /// After DAMON is off: takes what is left, reconciles the counts with the
-    /// kernel's and closes the file.
-    /// Gives what the file holds and what the BPF program counted.
-    pub fn finish(mut self) -> Result<(Stats, Kdamond), RecordError> {
-        self.drain()?;
+    /// After DAMON is off: takes what is left and reconciles the counts with
+    /// what the BPF program counted, which is given back.
+    pub fn stop(&mut self) -> Result<Kdamond, RecordError> {
+        let drained = self.drain();
         self.tap.detach()?;
         // Whatever was reserved before detaching is committed by now.
-        self.drain()?;
+        drained.and(self.drain())?;
         let counters = self.tap.counters(self.kdamond)?;
-        let now = clock::monotonic_ns();
-        let mut failed = None;
         let writer = &mut self.writer;
+        let now = clock::monotonic_ns();
         self.assembler
             .finish(self.kdamond, Some(&counters), now, &mut |item| {
-                if failed.is_none() {
-                    failed = put(writer, &item).err();
-                }
+                put(writer, &item);
             });
-        if let Some(error) = failed {
-            return Err(error);
+        Ok(counters)
+    }
+
+    /// Closes the file, and waits for the disk. `path`: where it is.
+    pub fn close(mut self, path: &Path) -> Result<Stats, RecordError> {
+        self.disk.wait_for_room();
+        // Errors are the disk's, which keeps its first one.
+        let _ = self.writer.clock(clock::monotonic_ns(), clock::wall_ns());
+        let _ = self.writer.finish();
+        let stats = self.writer.stats();
+        match self.writer.into_sink().finish() {
+            Ok(()) => Ok(stats),
+            Err(source) => {
+                let seen = self.tap.counters(self.kdamond).map_or(0, |c| c.seen);
+                let kept = kept(path);
+                Err(RecordError::Broken {
+                    path: path.to_owned(),
+                    kept,
+                    lost: seen.saturating_sub(kept),
+                    source,
+                })
+            }
         }
-        self.writer.clock(now, clock::wall_ns())?;
-        let stats = self.writer.finish()?;
-        self.writer
-            .into_sink()
-            .finish()
-            .map_err(RecordError::Disk)?;
-        Ok((stats, counters))
     }
 }
 
-fn put(writer: &mut Writer<Spool>, item: &Item) -> Result<(), RecordError> {
-    match item {
-        Item::Snapshot(snapshot) => writer.snapshot(snapshot)?,
-        Item::Gap(gap) => writer.gap(gap)?,
-    }
-    Ok(())
+/// Errors are not for here: the writer counts what it could not write, and the
+/// disk tells why.
+fn put(writer: &mut Writer<Spool>, item: &Item) {
+    let _ = match item {
+        Item::Snapshot(snapshot) => writer.snapshot(snapshot),
+        Item::Gap(gap) => writer.gap(gap),
+    };
+}
+
+/// Region samples that a record holds which could not be finished.
+fn kept(path: &Path) -> u64 {
+    let count = || -> Result<u64, ReadError> {
+        let mut record = Reader::open(path)?;
+        let mut samples = 0;
+        for item in record.items()? {
+            if let Item::Snapshot(snapshot) = item? {
+                samples += snapshot.regions.len() as u64;
+            }
+        }
+        Ok(samples)
+    };
+    count().unwrap_or(0)
+}
+
+/// Whether it comes in that time.
+async fn timeout_of<T>(time: Duration, what: impl Future<Output = T>) -> bool {
+    tokio::time::timeout(time, what).await.is_ok()
 }
 
 /// Resolves when every one of these has become readable; never, if none.

@@ -4,12 +4,9 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGINT, SIGTERM and SIGHUP, caught since [`Signals::listen`].
-pub struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
+/// SIGINT, SIGQUIT, SIGTERM and SIGHUP, caught since [`Signals::listen`]; but
+/// not those that are ignored, as `nohup` and a shell's `&` have it.
+pub struct Signals([Option<Signal>; 4]);
 
 impl Signals {
     /// Catches the signals from now on.
@@ -17,19 +14,60 @@ impl Signals {
     /// # Errors
     /// The handlers cannot be set.
     pub fn listen() -> io::Result<Signals> {
-        Ok(Signals {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
+        let ignored = ignored();
+        let catch = |kind: SignalKind| match is_in(ignored, kind.as_raw_value()) {
+            true => Ok(None),
+            false => signal(kind).map(Some),
+        };
+        Ok(Signals([
+            catch(SignalKind::interrupt())?,
+            catch(SignalKind::quit())?,
+            catch(SignalKind::terminate())?,
+            catch(SignalKind::hangup())?,
+        ]))
     }
 
     /// Waits for one that came or comes.
     pub async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
+        async fn one(signal: &mut Option<Signal>) {
+            match signal {
+                Some(signal) => {
+                    signal.recv().await;
+                }
+                None => std::future::pending().await,
+            }
         }
+        let [interrupt, quit, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            () = one(interrupt) => {}
+            () = one(quit) => {}
+            () = one(terminate) => {}
+            () = one(hangup) => {}
+        }
+    }
+}
+
+/// The set of ignored signals, as the kernel tells it; without procfs, none.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok())
+        .unwrap_or(0)
+}
+
+fn is_in(set: u64, signal: i32) -> bool {
+    u32::try_from(signal - 1).is_ok_and(|bit| set.checked_shr(bit).is_some_and(|set| set & 1 == 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_set_is_read() {
+        // Rust ignores SIGPIPE before main, and nothing ignores SIGTERM.
+        assert!(is_in(ignored(), 13));
+        assert!(!is_in(ignored(), 15));
+        assert!(!is_in(u64::MAX, 0) && !is_in(u64::MAX, 65));
     }
 }

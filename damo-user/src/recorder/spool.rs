@@ -1,9 +1,10 @@
 //! A thread of its own for writing: a disk that stalls for seconds must not
-//! keep the ring from being drained.
+//! keep the ring from being drained, nor a signal from being heard.
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
@@ -14,12 +15,44 @@ use crate::store::Sink;
 /// Writes that may wait for the disk: about a minute of frames at usual rates.
 const QUEUE: usize = 64;
 
-/// A [`Sink`] that hands each write to a thread. Once the thread has failed,
-/// every later call fails with the same error.
+/// A [`Sink`] that hands each write to a thread. While the queue is full, it
+/// refuses writes: the frame counts as lost, and the next may fit. Once the
+/// thread has failed, every later call fails with the same error.
 pub struct Spool {
     jobs: Option<SyncSender<Job>>,
-    failed: Arc<OnceLock<i32>>,
+    disk: DiskState,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What others may know of the thread, and tell it.
+#[derive(Clone, Debug, Default)]
+pub struct DiskState(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    failed: OnceLock<i32>,
+    patient: AtomicBool,
+}
+
+impl DiskState {
+    /// Why nothing can be written any more, if that is so.
+    pub fn failure(&self) -> Option<io::Error> {
+        self.0
+            .failed
+            .get()
+            .map(|&errno| io::Error::from_raw_os_error(errno))
+    }
+
+    /// From now on, waits for room in the queue: when there is nothing left
+    /// that must not wait.
+    pub fn wait_for_room(&self) {
+        self.0.patient.store(true, Ordering::Relaxed);
+    }
+
+    fn fail(&self, error: &io::Error) {
+        // The first error is the one to tell.
+        let _ = self.0.failed.set(error.raw_os_error().unwrap_or(EIO));
+    }
 }
 
 enum Job {
@@ -34,8 +67,8 @@ impl Spool {
     /// The system has no thread to give.
     pub fn start(file: File) -> io::Result<Spool> {
         let (jobs, queue) = sync_channel::<Job>(QUEUE);
-        let failed = Arc::new(OnceLock::new());
-        let failure = Arc::clone(&failed);
+        let disk = DiskState::default();
+        let state = disk.clone();
         let thread = std::thread::Builder::new()
             .name("damo-writer".to_owned())
             .spawn(move || {
@@ -43,16 +76,20 @@ impl Spool {
                 for job in queue {
                     if let Err(error) = disk.run(&job) {
                         // Ends the queue: whoever sends next sees the error.
-                        let _ = failure.set(error.raw_os_error().unwrap_or(EIO));
-                        return;
+                        return state.fail(&error);
                     }
                 }
             })?;
         Ok(Spool {
             jobs: Some(jobs),
-            failed,
+            disk,
             thread: Some(thread),
         })
+    }
+
+    /// What others may know of the thread.
+    pub fn disk(&self) -> DiskState {
+        self.disk.clone()
     }
 
     /// Waits until everything is written.
@@ -61,7 +98,7 @@ impl Spool {
     /// The first error of the thread.
     pub fn finish(mut self) -> io::Result<()> {
         self.join();
-        self.check()
+        self.disk.failure().map_or(Ok(()), Err)
     }
 
     fn join(&mut self) {
@@ -72,28 +109,36 @@ impl Spool {
             .is_some_and(|thread| thread.join().is_err())
         {
             // It panicked; what it did not write is lost.
-            let _ = self.failed.set(EIO);
+            self.disk.fail(&io::Error::from_raw_os_error(EIO));
         }
     }
 
-    fn send(&mut self, job: Job) -> io::Result<()> {
-        self.check()?;
-        let sent = self.jobs.as_ref().map(|jobs| jobs.send(job));
+    /// Whether there was room.
+    fn send(&mut self, job: Job) -> io::Result<bool> {
+        let Some(jobs) = &self.jobs else {
+            return Err(self
+                .disk
+                .failure()
+                .unwrap_or_else(|| io::Error::from_raw_os_error(EIO)));
+        };
+        let sent = match self.disk.0.patient.load(Ordering::Relaxed) {
+            true => jobs.send(job).map_err(|_| TrySendError::Disconnected(())),
+            false => jobs.try_send(job).map_err(|error| match error {
+                TrySendError::Full(_) => TrySendError::Full(()),
+                TrySendError::Disconnected(_) => TrySendError::Disconnected(()),
+            }),
+        };
         match sent {
-            Some(Ok(())) => Ok(()),
-            _ => {
+            Ok(()) => Ok(true),
+            Err(TrySendError::Full(())) => Ok(false),
+            Err(TrySendError::Disconnected(())) => {
                 // The thread is gone: wait for its last word.
                 self.join();
-                self.check()?;
-                Err(io::Error::from_raw_os_error(EIO))
+                Err(self
+                    .disk
+                    .failure()
+                    .unwrap_or_else(|| io::Error::from_raw_os_error(EIO)))
             }
-        }
-    }
-
-    fn check(&self) -> io::Result<()> {
-        match self.failed.get() {
-            Some(&errno) => Err(io::Error::from_raw_os_error(errno)),
-            None => Ok(()),
         }
     }
 }
@@ -106,8 +151,13 @@ impl Drop for Spool {
 
 impl Write for Spool {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.send(Job::Write(Bytes::copy_from_slice(bytes)))?;
-        Ok(bytes.len())
+        match self.send(Job::Write(Bytes::copy_from_slice(bytes)))? {
+            true => Ok(bytes.len()),
+            false => Err(io::Error::new(
+                io::ErrorKind::WouldBlock,
+                "the disk does not keep up",
+            )),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -116,9 +166,10 @@ impl Write for Spool {
 }
 
 impl Sink for Spool {
-    /// Asks for a sync and does not wait for it.
+    /// Asks for a sync and does not wait for it; while the queue is full there
+    /// is no room for one.
     fn sync(&mut self) -> io::Result<()> {
-        self.send(Job::Sync)
+        self.send(Job::Sync).map(drop)
     }
 }
 
@@ -158,6 +209,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("spooled");
         let mut spool = Spool::start(File::create(&path).unwrap()).unwrap();
+        spool.disk().wait_for_room();
         let mut expected = Vec::new();
         for n in 0..1000u32 {
             spool.write_all(&n.to_le_bytes()).unwrap();
@@ -176,6 +228,7 @@ mod tests {
             .unwrap();
         let mut spool = Spool::start(full).unwrap();
         // The first may still be accepted; the error comes with a later one.
+        spool.disk().wait_for_room();
         let error = (0..10_000)
             .find_map(|_| spool.write_all(b"x").err())
             .expect("a full disk is noticed");
@@ -184,5 +237,27 @@ mod tests {
             spool.finish().unwrap_err().kind(),
             io::ErrorKind::StorageFull
         );
+    }
+    #[test]
+    fn a_full_queue_refuses_and_goes_on() {
+        let (reader, writer) = io::pipe().unwrap();
+        let file = File::from(std::os::fd::OwnedFd::from(writer));
+        let mut spool = Spool::start(file).unwrap();
+        // Nobody reads: the pipe fills, then the queue.
+        let chunk = [7; 4096];
+        let mut accepted = 0u64;
+        let error = loop {
+            match spool.write_all(&chunk) {
+                Ok(()) => accepted += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        assert!(spool.disk().failure().is_none());
+        let drain = std::thread::spawn(move || io::copy(&mut { reader }, &mut io::sink()));
+        spool.disk().wait_for_room();
+        spool.write_all(&chunk).unwrap();
+        spool.finish().unwrap();
+        assert_eq!(drain.join().unwrap().unwrap(), (accepted + 1) * 4096);
     }
 }

@@ -154,25 +154,23 @@ impl Tap {
     /// # Errors
     /// The maps cannot be written.
     pub fn only(&mut self, tid: u32) -> Result<(), SourceError> {
+        let fresh = Counters(Kdamond {
+            mode: mode::RECORD,
+            ..Kdamond::default()
+        });
+        // First of all, so that none of its events falls between; and never
+        // over an entry that has begun to count: the program writes that one.
+        match self.kdamonds.insert(tid, fresh, BPF_NOEXIST) {
+            Ok(()) => {}
+            Err(_) if self.kdamonds.get(&tid, 0).is_ok() => {}
+            Err(error) => return Err(error.into()),
+        }
         self.learn.set(0, 0, 0)?;
         let known: StdHashMap<u32, Counters> = self.kdamonds.iter().collect::<Result<_, _>>()?;
         for (other, mut counters) in known {
             if other != tid && counters.0.mode == mode::RECORD {
                 counters.0.mode = mode::IGNORE;
                 self.kdamonds.insert(other, counters, 0)?;
-            }
-        }
-        // Not overwritten if it has begun to count: there it is its own writer.
-        if self.kdamonds.get(&tid, 0).is_err() {
-            let fresh = Counters(Kdamond {
-                mode: mode::RECORD,
-                ..Kdamond::default()
-            });
-            match self.kdamonds.insert(tid, fresh, BPF_NOEXIST) {
-                Ok(()) => {}
-                // It fired in between.
-                Err(_) if self.kdamonds.get(&tid, 0).is_ok() => {}
-                Err(error) => return Err(error.into()),
             }
         }
         Ok(())

@@ -156,11 +156,21 @@ impl Drop for Held {
     }
 }
 
-/// A child that runs. Dropping it leaves it running.
+/// A child that runs. Dropping it asks it to end (SIGTERM), unless its end was
+/// waited for: nothing that was started is to stay because of an error.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
     pidfd: OwnedFd,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if matches!(self.try_wait(), Ok(None)) {
+            // Fails only if it is gone by now.
+            let _ = pidfd_send_signal(&self.pidfd, rustix::process::Signal::TERM);
+        }
+    }
 }
 
 impl Running {
