@@ -14,6 +14,7 @@
 mod badinput;
 mod counting;
 mod damon_stat;
+mod endings;
 mod kit;
 mod lifecycle;
 mod others;
