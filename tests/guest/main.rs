@@ -17,4 +17,5 @@ mod damon_stat;
 mod kit;
 mod lifecycle;
 mod others;
+mod process;
 mod timing;
