@@ -78,7 +78,9 @@ pub struct Kdamond {
 impl Kdamond {
     /// Counts an event and finds out which snapshot it belongs to: a snapshot
     /// is `nr_regions` consecutive events of one target, ascending in address.
-    /// Whoever frames events, live or from text, does it by this rule.
+    ///
+    /// It must be told of every event, lost ones too: it knows no time. So it
+    /// is no rule for text, from which lines may be missing.
     #[inline(always)]
     pub fn follow(&mut self, target_id: u64, nr_regions: u32, start: u64) {
         let continues = self.left > 0
@@ -113,3 +115,58 @@ struct Aligned<Bytes: ?Sized>(Bytes);
 
 #[cfg(not(target_arch = "bpf"))]
 static ALIGNED: &Aligned<[u8]> = &Aligned(*include_bytes!("../object/damo.o"));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Follows events of target, number of regions and start; gives after each
+    /// the snapshot's number and the regions still to come.
+    fn follow<const N: usize>(
+        kdamond: &mut Kdamond,
+        events: [(u64, u32, u64); N],
+    ) -> [(u32, u32); N] {
+        events.map(|(target_id, nr_regions, start)| {
+            kdamond.follow(target_id, nr_regions, start);
+            (kdamond.snapshot, kdamond.left)
+        })
+    }
+
+    #[test]
+    fn a_snapshot_has_as_many_events_as_announced() {
+        let mut kdamond = Kdamond::default();
+        // The second begins above the first's end: only the number tells them apart.
+        let events = [(7, 2, 10), (7, 2, 20), (7, 2, 30), (7, 2, 40), (8, 1, 50)];
+        let expected = [(1, 1), (1, 0), (2, 1), (2, 0), (3, 0)];
+        assert_eq!(follow(&mut kdamond, events), expected);
+        assert_eq!((kdamond.seen, kdamond.unseen), (5, 0));
+    }
+
+    #[test]
+    fn what_cannot_go_on_is_another_snapshot_and_the_rest_was_not_seen() {
+        for (odd, left) in [
+            ((8, 4, 30), 3), // another target
+            ((7, 5, 30), 4), // another number of regions
+            ((7, 4, 20), 3), // not above the one before
+            ((7, 4, 10), 3), // below it
+        ] {
+            let mut kdamond = Kdamond::default();
+            follow(&mut kdamond, [(7, 4, 10), (7, 4, 20)]);
+            assert_eq!(follow(&mut kdamond, [odd]), [(2, left)], "{odd:?}");
+            assert_eq!((kdamond.seen, kdamond.unseen), (3, 2), "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn odd_numbers_do_no_harm() {
+        let mut kdamond = Kdamond {
+            snapshot: u32::MAX,
+            ..Kdamond::default()
+        };
+        // No regions announced, and yet there is one: a snapshot of its own.
+        let events = [(0, 0, 0), (0, 0, 0), (0, u32::MAX, 0), (0, 1, u64::MAX)];
+        let expected = [(0, 0), (1, 0), (2, u32::MAX - 1), (3, 0)];
+        assert_eq!(follow(&mut kdamond, events), expected);
+        assert_eq!((kdamond.seen, kdamond.unseen), (4, u64::from(u32::MAX) - 1));
+    }
+}

@@ -216,42 +216,63 @@ fn a_giant_snapshot_is_split_and_joined() {
 }
 
 #[test]
-fn what_a_reader_could_not_trust_is_refused() {
-    let mut writer = Writer::new(Vec::new(), &Meta::default()).unwrap();
-    let before = writer.stats();
+fn what_a_reader_could_not_trust_becomes_a_gap_in_its_place() {
     let region = |start, end| Region {
         start,
         end,
         nr_accesses: 0,
         age: None,
     };
-    for regions in [
+    let bad = [
         vec![region(2, 1)],
         vec![region(0, 5), region(4, 6)],
         vec![region(8, 9), region(0, 1)],
         vec![region(0, 0); 524_289],
-    ] {
-        let snapshot = Snapshot {
-            regions,
-            ..many_regions(0)
-        };
-        assert!(matches!(
-            writer.snapshot(&snapshot),
-            Err(WriteError::Invalid(_))
-        ));
+    ];
+    let given = bad.map(|regions| Snapshot {
+        regions,
+        ..many_regions(0)
+    });
+    let good = many_regions(5);
+    let mut writer = Writer::new(Vec::new(), &Meta::default()).unwrap();
+    let mut expected = Vec::new();
+    for snapshot in &given {
+        writer.snapshot(snapshot).unwrap();
+        writer.snapshot(&good).unwrap();
+        expected.push(Item::Gap(Gap {
+            target: Some(snapshot.target),
+            start_ns: snapshot.start_ns,
+            end_ns: snapshot.end_ns,
+            events: Some(snapshot.regions.len() as u64 + 3),
+            cause: LossCause::Unwritten,
+        }));
+        expected.push(Item::Snapshot(good.clone()));
     }
-    assert_eq!(writer.stats(), before);
+    let stats = writer.finish().unwrap();
+    let bad_regions = 1 + 2 + 2 + 524_289;
+    assert_eq!(
+        (stats.snapshots, stats.samples, stats.lost),
+        (4, 20, bad_regions + 8 * 3)
+    );
+    let file = writer.into_sink();
+    assert!(read(&file) == expected);
+    assert_eq!(open(&file).lost(), stats.lost);
+}
+
+#[test]
+fn nothing_comes_after_the_end() {
+    let mut writer = Writer::new(Vec::new(), &Meta::default()).unwrap();
     writer.finish().unwrap();
-    assert!(matches!(
-        writer.snapshot(&many_regions(1)),
-        Err(WriteError::Invalid(_))
-    ));
-    assert!(matches!(writer.clock(1, 2), Err(WriteError::Invalid(_))));
-    assert!(matches!(
-        writer.meta(&some_meta()),
-        Err(WriteError::Invalid(_))
-    ));
-    assert_eq!(writer.finish().unwrap().samples, 0);
+    let refused = |result| matches!(result, Err(WriteError::Invalid(_)));
+    assert!(refused(writer.snapshot(&many_regions(1))));
+    assert!(refused(writer.snapshot(&Snapshot {
+        regions: vec![many_regions(1).regions[0]; 2],
+        ..many_regions(0)
+    })));
+    assert!(refused(writer.clock(1, 2)));
+    assert!(refused(writer.meta(&some_meta())));
+    let stats = writer.finish().unwrap();
+    assert_eq!((stats.samples, stats.lost), (0, 0));
 }
 
 fn some_meta() -> Meta {

@@ -17,6 +17,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use damo_tests::counted;
 use damo_tests::usage::{cpu_of_thread, peak_kib, wait};
+use damo_user::analyze::Losses;
 
 const KDAMOND: &str = "/sys/kernel/mm/damon/admin/kdamonds/0";
 
@@ -185,23 +186,17 @@ fn ours(seconds: u64) -> Result<Measured> {
         .meta()
         .kdamond
         .context("no kdamond in the record")?;
-    let (mut stored, mut lost) = (0, 0);
+    let mut losses = Losses::default();
     for item in record_file.items()? {
-        match item? {
-            damo_user::model::Item::Snapshot(s) => {
-                stored += s.regions.len() as u64;
-                lost += u64::from(s.missing);
-            }
-            damo_user::model::Item::Gap(gap) => lost += gap.events.unwrap_or(0),
-        }
+        losses.add(&item?);
     }
     Ok(Measured {
         record_s,
         convert_s: 0.0,
         peak_kib,
         emitted: emitted(kdamond)?,
-        stored,
-        lost,
+        stored: losses.stored,
+        lost: losses.samples(),
         bytes: fs::metadata(file)?.len(),
         kdamond_cpu,
     })

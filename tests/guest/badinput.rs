@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::kit::{ADMIN, Ran, Scene, parameters};
+use crate::kit::{ADMIN, Scene, parameters};
+use crate::process::{Ran, Started};
 
 /// Runs `damo record ARGS`, checks that it leaves nothing, and what it says.
 #[track_caller]
@@ -98,14 +99,10 @@ fn who_is_not_root_is_told() {
         "/tmp/not-root.data",
         "paddr",
     ];
-    let output = Command::new("damo")
-        .args(bad)
-        .current_dir("/tmp")
-        .uid(65534)
-        .gid(65534)
-        .output()
-        .unwrap();
-    let ran = Ran::from(output).exits(1).says("root").says("sudo");
+    let mut command = Command::new("damo");
+    command.args(bad).current_dir("/tmp").uid(65534).gid(65534);
+    let ran = Started::new(&mut command).wait();
+    let ran = ran.exits(1).says("root").says("sudo");
     one_clear_line(&ran);
     assert_eq!(parameters(), before);
     assert!(!fs::exists("/tmp/not-root.data").unwrap());
@@ -116,12 +113,12 @@ fn a_kernel_without_damon_is_told() {
     let scene = Scene::quiet("no_damon");
     // This process only: an empty folder in place of DAMON's.
     let hidden = format!("mount -t tmpfs none {ADMIN} && exec damo record --timeout 1 paddr");
-    let output = Command::new("unshare")
+    let mut command = Command::new("unshare");
+    command
         .args(["-m", "sh", "-c", &hidden])
-        .current_dir(&scene.dir)
-        .output()
-        .unwrap();
-    let ran = Ran::from(output)
+        .current_dir(&scene.dir);
+    let ran = Started::new(&mut command)
+        .wait()
         .exits(1)
         .says("DAMON")
         .says("CONFIG_DAMON_SYSFS");

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use damo_tests::counted;
+use damo_user::analyze::Losses;
 use damo_user::import;
 use damo_user::model::{Item, Meta, Record, Snapshot};
+
+use crate::process::{Ran, Started};
 
 pub const ADMIN: &str = "/sys/kernel/mm/damon/admin";
 const STAT: &str = "/sys/module/damon_stat/parameters/enabled";
@@ -24,7 +26,7 @@ impl Scene {
     pub fn quiet(name: &str) -> Scene {
         let scene = Scene::as_booted(name);
         if stat_exists() {
-            fs::write(STAT, "N").unwrap();
+            stat_set(false);
         }
         scene
     }
@@ -61,23 +63,17 @@ impl Scene {
     }
 
     pub fn run(&self, args: &[&str]) -> Ran {
-        Ran::from(self.damo(args).output().unwrap())
+        self.start(args).wait()
     }
 
-    /// Starts `damo` with its output in files, for tests that interfere.
+    /// For what takes longer than [`process::LIMIT`](crate::process::LIMIT).
+    pub fn run_for(&self, args: &[&str], limit: Duration) -> Ran {
+        self.start(args).wait_for(limit)
+    }
+
+    /// Starts `damo`, for tests that interfere.
     pub fn start(&self, args: &[&str]) -> Started {
-        let out = |name: &str| fs::File::create(self.path(name)).unwrap();
-        let child = self
-            .damo(args)
-            .stdout(out("stdout"))
-            .stderr(out("stderr"))
-            .process_group(0)
-            .spawn()
-            .unwrap();
-        Started {
-            child,
-            stderr: self.path("stderr"),
-        }
+        Started::new(&mut self.damo(args))
     }
 }
 
@@ -101,69 +97,6 @@ fn reset() {
         let _ = fs::write(STAT, "Y");
     }
     counted::stop();
-}
-
-pub struct Ran {
-    pub status: ExitStatus,
-    pub stdout: String,
-    pub stderr: String,
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Ran {
-        Ran {
-            status: output.status,
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
-
-impl Ran {
-    #[track_caller]
-    pub fn exits(self, code: i32) -> Ran {
-        assert_eq!(
-            self.status.code(),
-            Some(code),
-            "{}{}",
-            self.stdout,
-            self.stderr
-        );
-        self
-    }
-
-    #[track_caller]
-    pub fn says(self, text: &str) -> Ran {
-        assert!(
-            self.stderr.contains(text),
-            "no '{text}' in: {}",
-            self.stderr
-        );
-        self
-    }
-}
-
-pub struct Started {
-    child: Child,
-    stderr: PathBuf,
-}
-
-impl Started {
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    pub fn signal(&self, name: &str) {
-        signal(self.pid(), name);
-    }
-
-    pub fn wait(mut self) -> Ran {
-        Ran {
-            status: self.child.wait().unwrap(),
-            stdout: String::new(),
-            stderr: fs::read_to_string(&self.stderr).unwrap(),
-        }
-    }
 }
 
 pub fn signal(pid: u32, name: &str) {
@@ -199,6 +132,10 @@ pub fn stat_exists() -> bool {
 
 pub fn stat_on() -> bool {
     fs::read_to_string(STAT).is_ok_and(|on| on.trim() == "Y")
+}
+
+pub fn stat_set(on: bool) {
+    fs::write(STAT, if on { "Y" } else { "N" }).unwrap();
 }
 
 /// Writes below `admin`.
@@ -243,33 +180,37 @@ pub fn parameters() -> BTreeMap<PathBuf, String> {
 pub struct Read {
     pub meta: Meta,
     pub snapshots: Vec<Snapshot>,
-    pub lost: u64,
+    losses: Losses,
 }
 
 impl Read {
     #[track_caller]
     pub fn open(path: &Path) -> Read {
         let mut record: Box<dyn Record> = import::open(path).unwrap();
-        let meta = record.meta().clone();
         let mut read = Read {
-            meta,
+            meta: record.meta().clone(),
             snapshots: Vec::new(),
-            lost: 0,
+            losses: Losses::default(),
         };
         for item in record.items().unwrap() {
-            match item.unwrap() {
-                Item::Snapshot(snapshot) => {
-                    read.lost += u64::from(snapshot.missing);
-                    read.snapshots.push(snapshot);
-                }
-                Item::Gap(gap) => read.lost += gap.events.unwrap_or(0),
+            let item = item.unwrap();
+            read.losses.add(&item);
+            if let Item::Snapshot(snapshot) = item {
+                read.snapshots.push(snapshot);
             }
         }
         read
     }
 
-    pub fn samples(&self) -> u64 {
-        self.snapshots.iter().map(|s| s.regions.len() as u64).sum()
+    /// Region samples in the file.
+    pub fn stored(&self) -> u64 {
+        self.losses.stored
+    }
+
+    /// Region samples that the file says are lost. A killed recorder's last
+    /// frame may be cut off, and its samples unknown: these are not counted.
+    pub fn lost(&self) -> u64 {
+        self.losses.samples()
     }
 
     pub fn kdamond(&self) -> u32 {

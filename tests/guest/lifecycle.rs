@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::kit::{Read, Scene, damon_is_on, get, signal, until};
+use crate::process::Started;
 
 #[test]
 fn a_command_is_watched_by_its_own_pid_and_ends_the_record() {
@@ -61,7 +62,7 @@ fn a_pid_is_watched_until_it_ends() {
     started.wait().exits(0);
     let read = Read::open(&scene.path("damon.data"));
     assert!(read.snapshots.len() > 5);
-    assert_eq!(read.lost, 0);
+    assert_eq!(read.lost(), 0);
 }
 
 #[test]
@@ -71,7 +72,7 @@ fn a_command_runs_as_who_called_sudo() {
     let sudo = |args: &[&str]| {
         let mut command = scene.damo(args);
         command.env("SUDO_UID", "65534").env("SUDO_GID", "65534");
-        command.status().unwrap()
+        Started::new(&mut command).wait().status
     };
     assert!(sudo(&["record", "sh -c 'id -u > uid; id -g > gid; sleep 1'"]).success());
     assert_eq!(

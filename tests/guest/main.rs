@@ -18,4 +18,5 @@ mod endings;
 mod kit;
 mod lifecycle;
 mod others;
+mod process;
 mod timing;

@@ -1,59 +1,33 @@
-//! The truth about a workload that is known: two areas used in turn. To be run
-//! with no second guest beside it.
+//! The truth about a workload that is known: two areas used in turn, several
+//! one after another, a hot and a cold one. To be run with no second guest
+//! beside it.
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::kit::{Scene, kernel};
 
-const AREA: f64 = 100.0 * 1024.0 * 1024.0;
+/// How long a recording of half a minute may take.
+const LIMIT: Duration = Duration::from_secs(100);
 
 #[test]
 fn zigzag() {
     let scene = Scene::quiet("zigzag");
-    scene
-        .run(&[
-            "record",
-            "zigzag --size 100M --period 2s --duration 30s --flush-tlb --log log",
-        ])
-        .exits(0);
-
-    let wss = scene
-        .run(&["report", "wss", "-r", "0", "101", "1", "--raw_number"])
-        .exits(0)
-        .stdout;
-    let percentile = |p: &str| -> f64 {
-        let line = wss
-            .lines()
-            .find(|line| line.split_whitespace().next() == Some(p));
-        let bytes = line.and_then(|line| line.split_whitespace().nth(1));
-        bytes
-            .unwrap_or_else(|| panic!("no {p} in {wss}"))
-            .parse::<f64>()
-            .unwrap()
-            / AREA
-    };
-    let [p10, median, p90] = ["10", "50", "90"].map(percentile);
+    record(
+        &scene,
+        "zigzag --size 100M --period 2s --duration 30s --flush-tlb --log log",
+    );
+    let [p10, median, p90] = wss(&scene, 100);
     let picture = scene
         .run(&["report", "heats", "--heatmap", "stdout"])
         .exits(0)
         .stdout;
     println!("{picture}");
-    println!(
-        "WSS on {}: median {:.2} MiB, 10th {:.2}, 90th {:.2}, of 100 MiB",
-        kernel(),
-        median * 100.0,
-        p10 * 100.0,
-        p90 * 100.0
-    );
-
-    let alternating = alternation(&scene);
-    println!(
-        "on {}: {:.0} % of the phases show the area in use as the hotter one",
-        kernel(),
-        alternating * 100.0
-    );
+    let log = Log::read(&scene);
+    assert_eq!(log.areas.len(), 2);
+    let shown = log.followed(&scene);
     assert!(
         (0.98..=1.02).contains(&median),
         "median is {median} of an area"
@@ -66,34 +40,134 @@ fn zigzag() {
         (0.85..=1.15).contains(&p90),
         "90th percentile is {p90} of an area"
     );
-    assert!(alternating > 0.9, "{alternating}");
+    assert!(shown > 0.9, "{shown}");
 }
 
-/// In how many phases, of all that are recorded, the area that the workload
-/// used by its own log is the hotter one in the heatmap.
-fn alternation(scene: &Scene) -> f64 {
-    let log = fs::read_to_string(scene.path("log")).unwrap();
-    let lines: Vec<Value> = log
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let areas: Vec<(u64, u64)> = lines[0]["areas"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(area)
-        .collect();
-    assert_eq!(areas.len(), 2);
-    // The last phase may be cut short, and the first is DAMON finding its feet.
-    let phases = &lines[2..lines.len() - 1];
-    assert!(phases.len() >= 8, "{log}");
-    let shown = phases.iter().filter(|phase| {
-        let used = area(&phase["areas"][0]);
-        let (start, end) = (&phase["start_ns"], &phase["end_ns"]);
-        let [a, b] = [areas[0], areas[1]].map(|(from, to)| heat(scene, start, end, from, to));
-        if used == areas[0] { a > b } else { b > a }
+#[test]
+fn stairs() {
+    let scene = Scene::quiet("stairs");
+    record(
+        &scene,
+        "stairs --areas 4 --size 40M --period 1500ms --duration 13500ms --flush-tlb --log log",
+    );
+    let log = Log::read(&scene);
+    assert_eq!(log.areas.len(), 4);
+    let shown = log.followed(&scene);
+    assert!(shown > 0.8, "{shown}");
+}
+
+#[test]
+fn hotcold() {
+    let scene = Scene::quiet("hotcold");
+    record(
+        &scene,
+        "hotcold --size 100M --period 1s --duration 12s --flush-tlb --log log",
+    );
+    let [_, median, _] = wss(&scene, 100);
+    let log = Log::read(&scene);
+    let (hot, cold) = (log.areas[0], log.areas[1]);
+    // Both were filled before the first phase.
+    let phases = log.phases();
+    let (start, end) = (phases[1].start, phases[phases.len() - 1].end);
+    let [hot, cold] = [hot, cold].map(|area| heat(&scene, start, end, area));
+    println!(
+        "on {}: heat of the hot area {hot}, of the cold one {cold}",
+        kernel()
+    );
+    assert!(
+        (0.97..=1.03).contains(&median),
+        "median is {median} of the hot area"
+    );
+    assert!(hot > 10.0 * cold, "{hot} and {cold}");
+}
+
+fn record(scene: &Scene, command: &str) {
+    scene.run_for(&["record", command], LIMIT).exits(0);
+}
+
+/// The working set's 10th percentile, median and 90th percentile, as multiples
+/// of an area of so many MiB.
+fn wss(scene: &Scene, mib: u32) -> [f64; 3] {
+    let wss = scene
+        .run(&["report", "wss", "-r", "0", "101", "1", "--raw_number"])
+        .exits(0)
+        .stdout;
+    let percentiles = ["10", "50", "90"].map(|p| {
+        let line = wss
+            .lines()
+            .find(|line| line.split_whitespace().next() == Some(p));
+        let bytes = line.and_then(|line| line.split_whitespace().nth(1));
+        let bytes = bytes.unwrap_or_else(|| panic!("no {p} in {wss}"));
+        bytes.parse::<f64>().unwrap() / f64::from(1 << 20)
     });
-    shown.count() as f64 / phases.len() as f64
+    let [p10, median, p90] = percentiles;
+    println!(
+        "WSS on {}: median {median:.2} MiB, 10th {p10:.2}, 90th {p90:.2}, of {mib} MiB",
+        kernel()
+    );
+    percentiles.map(|p| p / f64::from(mib))
+}
+
+/// What a workload says that it did.
+struct Log {
+    areas: Vec<(u64, u64)>,
+    phases: Vec<Phase>,
+}
+
+struct Phase {
+    start: u64,
+    end: u64,
+    area: (u64, u64),
+}
+
+impl Log {
+    fn read(scene: &Scene) -> Log {
+        let log = fs::read_to_string(scene.path("log")).unwrap();
+        let mut lines = log
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let areas = lines.next().unwrap();
+        let phase = |line: Value| Phase {
+            start: line["start_ns"].as_u64().unwrap(),
+            end: line["end_ns"].as_u64().unwrap(),
+            area: area(&line["areas"][0]),
+        };
+        Log {
+            areas: areas["areas"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(area)
+                .collect(),
+            phases: lines.map(phase).collect(),
+        }
+    }
+
+    /// Without the first, in which DAMON finds its feet, and the last, which
+    /// may be cut short.
+    fn phases(&self) -> &[Phase] {
+        let phases = &self.phases[1..self.phases.len() - 1];
+        assert!(phases.len() >= 7, "only {} phases", phases.len());
+        phases
+    }
+
+    /// In how many phases, of one, the area in use is the hottest in the heatmap.
+    fn followed(&self, scene: &Scene) -> f64 {
+        let shown = self.phases().iter().filter(|phase| {
+            let heat = |area: &(u64, u64)| heat(scene, phase.start, phase.end, *area);
+            let used = heat(&phase.area);
+            let others = self.areas.iter().filter(|area| **area != phase.area);
+            others.map(heat).all(|other| other < used)
+        });
+        let shown = shown.count() as f64 / self.phases().len() as f64;
+        println!(
+            "on {}: {:.0} % of {} phases show the area in use as the hottest one",
+            kernel(),
+            shown * 100.0,
+            self.phases().len()
+        );
+        shown
+    }
 }
 
 fn area(value: &Value) -> (u64, u64) {
@@ -104,22 +178,12 @@ fn area(value: &Value) -> (u64, u64) {
     (hex("start"), hex("end"))
 }
 
-fn heat(scene: &Scene, start: &Value, end: &Value, from: u64, to: u64) -> f64 {
-    let [start, end] = [start, end].map(Value::to_string);
-    let [from, to] = [from, to].map(|address| address.to_string());
-    let out = scene.run(&[
-        "report",
-        "heats",
-        "--resol",
-        "1",
-        "1",
-        "--time_range",
-        &start,
-        &end,
-        "--address_range",
-        &from,
-        &to,
-    ]);
-    let out = out.exits(0).stdout;
+/// The heatmap's one pixel of that time and area.
+fn heat(scene: &Scene, start: u64, end: u64, (from, to): (u64, u64)) -> f64 {
+    let [start, end, from, to] = [start, end, from, to].map(|number| number.to_string());
+    let mut args = vec!["report", "heats", "--resol", "1", "1"];
+    args.extend(["--time_range", &start, &end]);
+    args.extend(["--address_range", &from, &to]);
+    let out = scene.run(&args).exits(0).stdout;
     out.split_whitespace().nth(2).unwrap().parse().unwrap()
 }

@@ -12,8 +12,9 @@ use crate::kernels::{self, Fetch};
 use crate::tally::Tally;
 use crate::{build, cache::Cache, qemu, sandbox};
 
-/// A guest's whole test run, under emulation and next to another one.
-const GUEST_TIMEOUT: &str = "1200";
+/// A guest's whole test run, under emulation and next to another one. A test
+/// that hangs ends long before (tests/guest/process.rs).
+const GUEST_TIMEOUT: &str = "420";
 
 /// Runs all tests: native ones in a sandbox, the others in guest kernels.
 #[derive(Debug, clap::Args)]
@@ -96,11 +97,7 @@ const CLIPPY: [&str; 7] = [
 
 /// Everything but the tests that only run in a guest.
 fn native(myself: &Path) -> Result<Tally> {
-    let runner = format!(
-        "target.{}.runner=[{}, 'sandbox', '--']",
-        build::TARGET,
-        toml::Value::from(myself.display().to_string())
-    );
+    let runner = runner(myself);
     let mut tests = build::cargo();
     tests.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins"]);
     for name in build::test_targets()?
@@ -119,7 +116,20 @@ fn native(myself: &Path) -> Result<Tally> {
         .args(["test", "--workspace", "--doc", "--no-fail-fast"])
         .current_dir(build::root());
     sum += counting(&mut docs)?;
-    Ok(sum)
+    some(sum)
+}
+
+/// What cargo is told, so that it starts every test by way of the sandbox,
+/// whatever machine it builds for.
+fn runner(myself: &Path) -> String {
+    let myself = toml::Value::from(myself.display().to_string());
+    format!("target.'cfg(all())'.runner=[{myself}, 'sandbox', '--']")
+}
+
+/// Refuses a run without any test: something else was started.
+fn some(tally: Tally) -> Result<Tally> {
+    ensure!(tally != Tally::default(), "no test ran");
+    Ok(tally)
 }
 
 /// Once, so that guests side by side need not wait for each other.
@@ -210,7 +220,7 @@ fn guest(myself: &Path, line: &str, filter: &[&str]) -> Result<Tally> {
         output.status.success() || tally.failed > 0,
         "the guest failed: see above"
     );
-    Ok(tally)
+    some(tally)
 }
 
 /// A command that ends when the thread that starts it does.
@@ -295,6 +305,28 @@ mod tests {
         let result = "echo 'test result: FAILED. 1 passed; 1 failed;'; exit 101";
         assert_eq!(of(result).unwrap().failed, 1);
         assert!(of("exit 101").is_err());
-        assert_eq!(of("true").unwrap(), Tally::default());
+        let none = of("true").unwrap();
+        assert!(some(none).is_err());
+        assert!(some(of(result).unwrap()).is_ok());
+    }
+
+    #[test]
+    fn cargo_starts_tests_by_way_of_the_runner() {
+        // A package of its own, and `echo` in place of this program.
+        let dir = tempfile::tempdir().unwrap();
+        let manifest = "[package]\nname = 'p'\nedition = '2024'\n[workspace]\n";
+        std::fs::write(dir.path().join("Cargo.toml"), manifest).unwrap();
+        std::fs::create_dir(dir.path().join("src")).unwrap();
+        std::fs::write(dir.path().join("src/lib.rs"), "").unwrap();
+        let output = build::cargo()
+            .args(["test", "--quiet", "--offline", "--lib", "--config"])
+            .arg(runner(Path::new("echo")))
+            .arg("--target-dir")
+            .arg(dir.path())
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.starts_with("sandbox -- "), "{output:?}");
     }
 }

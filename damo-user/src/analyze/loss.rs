@@ -1,10 +1,13 @@
-//! What is missing from a record.
+//! What is missing from a record, beside what is there.
 
 use crate::model::{Gap, Item, LossCause};
 
-/// Counts of region samples that are missing from a record.
+/// Counts of region samples that are missing from a record; with those that
+/// are there, they add up to what DAMON is known to have reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
+    /// Regions of snapshots: what is not lost.
+    pub stored: u64,
     /// Regions that incomplete snapshots announced but do not have.
     pub incomplete: u64,
     /// [`LossCause::RingFull`].
@@ -20,10 +23,12 @@ pub struct Losses {
 }
 
 impl Losses {
-    /// Takes an item's losses in.
+    /// Takes an item in.
     pub fn add(&mut self, item: &Item) {
         match item {
             Item::Snapshot(snapshot) => {
+                let stored = snapshot.regions.len() as u64;
+                self.stored = self.stored.saturating_add(stored);
                 self.incomplete = self.incomplete.saturating_add(u64::from(snapshot.missing));
             }
             Item::Gap(gap) => self.add_gap(gap),

@@ -14,10 +14,10 @@ use args::{ColorArg, HeatsArgs, Input, Kind, PaletteArg, RawArgs, SortArg, WssAr
 use super::{Outcome, UsageError};
 use crate::analyze::{Guide, Heat, HeatSpec, Losses, PerTarget, SortBy, TargetGuide, Wss, WssSpec};
 use crate::import;
-use crate::model::{Item, ReadError, Record, Snapshot};
+use crate::model::{Item, ReadError, Record, Snapshot, TargetKey};
 use crate::render::{
-    HeatsForm, Palette, RawForm, RawWriter, WssForm, loss_line, write_guide, write_heats,
-    write_picture, write_wss,
+    HeatsForm, Palette, RawForm, RawWriter, WssForm, loss_line, write_gap, write_guide,
+    write_heats, write_picture, write_wss,
 };
 
 /// The two values of an option that takes two.
@@ -99,22 +99,43 @@ fn raw(args: &RawArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
     };
     let mut record = open(&args.input)?;
     let mut losses = Losses::default();
-    let mut targets = PerTarget::<()>::default();
+    let Some((first, base_ns)) = first_snapshot(&mut *record)? else {
+        // Nothing to be relative to, and no target to tell apart.
+        for_each(&mut *record, |item| {
+            losses.add(item);
+            match item {
+                Item::Gap(gap) => Ok(write_gap(out, gap, 0, args.raw_number)?),
+                Item::Snapshot(_) => Ok(()),
+            }
+        })?;
+        return Ok(losses);
+    };
+    let mut bases = PerTarget::<u64>::default();
     // One target after the other, as v1.7.3 does. The first is printed while
     // the others are being found.
-    let mut writer = RawWriter::new(&mut *out, None, form);
+    let mut writer = RawWriter::new(&mut *out, first, base_ns, form)?;
     for_each(&mut *record, |item| {
         losses.add(item);
         if let Item::Snapshot(snapshot) = item {
-            targets.entry(snapshot.target, || ());
+            bases.entry(snapshot.target, || snapshot.start_ns);
         }
         Ok(writer.write(item)?)
     })?;
-    for (target, ()) in targets.iter().skip(1) {
-        let mut writer = RawWriter::new(&mut *out, Some(*target), form);
+    for (target, base_ns) in bases.iter().skip(1) {
+        let mut writer = RawWriter::new(&mut *out, *target, *base_ns, form)?;
         for_each(&mut *record, |item| Ok(writer.write(item)?))?;
     }
     Ok(losses)
+}
+
+/// Whose the first snapshot is, and when it starts: gaps may lie before it.
+fn first_snapshot(record: &mut dyn Record) -> Result<Option<(TargetKey, u64)>, ReadError> {
+    for item in record.items()? {
+        if let Item::Snapshot(snapshot) = item? {
+            return Ok(Some((snapshot.target, snapshot.start_ns)));
+        }
+    }
+    Ok(None)
 }
 
 fn heats(args: &HeatsArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {

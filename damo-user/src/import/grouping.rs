@@ -32,6 +32,10 @@ pub struct Group {
 
 /// Collects events into groups. A group ends when it has as many regions as
 /// announced; or, incomplete, when an event cannot belong to it.
+///
+/// Live events are put together by `source::assemble` instead: they carry the
+/// snapshot's number and the count of what was lost. Text has neither, and not
+/// always the kdamond, so that pauses are needed to tell two snapshots apart.
 #[derive(Debug, Default)]
 pub struct RegionGrouping {
     open: HashMap<TargetKey, Open>,

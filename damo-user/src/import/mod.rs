@@ -7,9 +7,11 @@ mod script_line;
 mod sniff;
 mod timeline;
 
-use std::fs::File;
+use std::fs::{self, File, Metadata};
 use std::io::Read;
 use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
 
 use crate::model::{ReadError, Record};
 use sniff::Format;
@@ -33,17 +35,24 @@ pub fn open(path: &Path) -> Result<Box<dyn Record>, ReadError> {
         path: path.to_owned(),
         what,
     };
-    let file = File::open(path).map_err(io)?;
     // Every analysis reads more than once, so pipes cannot be read.
-    if !file.metadata().map_err(io)?.is_file() {
-        return Err(unsupported(
+    let regular = |metadata: Metadata| match metadata.is_file() {
+        true => Ok(()),
+        false => Err(unsupported(
             "not a regular file; save the record to a file first".to_owned(),
-        ));
-    }
+        )),
+    };
+    regular(fs::metadata(path).map_err(io)?)?;
+    // Asked again of what was opened: it may be another by now, and opening a
+    // pipe would wait for a writer.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty());
+    let file = File::from(file.map_err(|errno| io(errno.into()))?);
+    regular(file.metadata().map_err(io)?)?;
     let mut head = Vec::new();
     (&file).take(HEAD).read_to_end(&mut head).map_err(io)?;
     match sniff::sniff(&head) {
-        Format::Own => Ok(Box::new(crate::store::Reader::open(path)?)),
+        Format::Own => Ok(Box::new(crate::store::Reader::from_source(file, path)?)),
         Format::Legacy(layout) => Ok(Box::new(legacy::LegacyRecord::open(path, file, layout)?)),
         Format::Text => Ok(Box::new(perf_script::ScriptRecord::open(path, file)?)),
         Format::Other { looks, hint } => Err(unsupported(format!(

@@ -44,8 +44,12 @@ pub fn write_gap(out: &mut dyn Write, gap: &Gap, base_ns: u64, raw_number: bool)
         LossCause::Damaged => "damaged",
         LossCause::Unwritten => "unwritten",
     };
-    let start = time(gap.start_ns.saturating_sub(base_ns), raw_number);
-    let end = time(gap.end_ns.saturating_sub(base_ns), raw_number);
+    // What lies before the base has a minus, as it is lost all the same.
+    let relative = |ns: u64| {
+        let sign = if ns < base_ns { "-" } else { "" };
+        format!("{sign}{}", time(ns.abs_diff(base_ns), raw_number))
+    };
+    let (start, end) = (relative(gap.start_ns), relative(gap.end_ns));
     writeln!(
         out,
         "# lost: {events} region samples between {start} and {end} ({cause})\n"

@@ -10,29 +10,39 @@ use crate::model::{Gap, Item, Snapshot, TargetKey};
 pub struct RawForm {
     /// Bytes and nanoseconds instead of numbers with units.
     pub raw_number: bool,
-    /// Only snapshots that start within, both ends included; nanoseconds from
-    /// the record's start.
+    /// Only snapshots that start within, both ends included, and gaps that
+    /// reach into it; nanoseconds from the target's first snapshot.
     pub duration_ns: Option<(u64, u64)>,
 }
 
-/// Prints the snapshots of one target as they come. Times are relative to
-/// the target's first.
+/// Prints the snapshots and gaps of one target as they come.
 pub struct RawWriter<'a> {
     out: &'a mut dyn Write,
-    target: Option<TargetKey>,
+    target: TargetKey,
     form: RawForm,
-    base_ns: Option<u64>,
+    base_ns: u64,
 }
 
 impl<'a> RawWriter<'a> {
-    /// Prints nothing yet. `None` is the target that comes first.
-    pub fn new(out: &'a mut dyn Write, target: Option<TargetKey>, form: RawForm) -> Self {
-        Self {
+    /// Prints the head. All other times are relative to `base_ns`, the start
+    /// of the target's first snapshot.
+    ///
+    /// # Errors
+    /// `out` cannot be written.
+    pub fn new(
+        out: &'a mut dyn Write,
+        target: TargetKey,
+        base_ns: u64,
+        form: RawForm,
+    ) -> io::Result<Self> {
+        let base = time(base_ns, form.raw_number);
+        writeln!(out, "base_time_absolute: {base}\n")?;
+        Ok(Self {
             out,
             target,
             form,
-            base_ns: None,
-        }
+            base_ns,
+        })
     }
 
     /// Prints an item of a record, unless it belongs to another target.
@@ -41,48 +51,22 @@ impl<'a> RawWriter<'a> {
     /// `out` cannot be written.
     pub fn write(&mut self, item: &Item) -> io::Result<()> {
         match item {
-            Item::Snapshot(snapshot) => {
-                if *self.target.get_or_insert(snapshot.target) == snapshot.target {
-                    self.snapshot(snapshot)?;
-                }
+            Item::Snapshot(snapshot) if snapshot.target == self.target => self.snapshot(snapshot),
+            Item::Gap(gap) if gap.target.is_none_or(|target| target == self.target) => {
+                self.gap(gap)
             }
-            Item::Gap(gap) => {
-                if gap.target.is_none() || self.target.is_none() || gap.target == self.target {
-                    self.gap(gap)?;
-                }
-            }
+            _ => Ok(()),
         }
-        Ok(())
-    }
-
-    fn base(&mut self, start_ns: u64) -> io::Result<u64> {
-        if let Some(base_ns) = self.base_ns {
-            return Ok(base_ns);
-        }
-        self.base_ns = Some(start_ns);
-        writeln!(
-            self.out,
-            "base_time_absolute: {}\n",
-            time(start_ns, self.form.raw_number)
-        )?;
-        Ok(start_ns)
-    }
-
-    /// Whether something that starts then, relative to the base, is printed.
-    fn wants(&self, start_ns: u64) -> bool {
-        self.form
-            .duration_ns
-            .is_none_or(|(from, to)| (from..=to).contains(&start_ns))
     }
 
     fn snapshot(&mut self, snapshot: &Snapshot) -> io::Result<()> {
-        let base_ns = self.base(snapshot.start_ns)?;
-        let start_ns = snapshot.start_ns.saturating_sub(base_ns);
-        if !self.wants(start_ns) {
+        let start_ns = snapshot.start_ns.saturating_sub(self.base_ns);
+        let wanted = |(from, to)| (from..=to).contains(&start_ns);
+        if !self.form.duration_ns.is_none_or(wanted) {
             return Ok(());
         }
         let raw = self.form.raw_number;
-        let end_ns = snapshot.end_ns.saturating_sub(base_ns);
+        let end_ns = snapshot.end_ns.saturating_sub(self.base_ns);
         let out = &mut *self.out;
         writeln!(
             out,
@@ -124,10 +108,12 @@ impl<'a> RawWriter<'a> {
     }
 
     fn gap(&mut self, gap: &Gap) -> io::Result<()> {
-        let base_ns = self.base_ns.unwrap_or(0);
-        if self.wants(gap.start_ns.saturating_sub(base_ns)) {
-            write_gap(self.out, gap, base_ns, self.form.raw_number)?;
+        let start_ns = gap.start_ns.saturating_sub(self.base_ns);
+        let end_ns = gap.end_ns.saturating_sub(self.base_ns);
+        let wanted = |(from, to)| from <= end_ns && start_ns <= to;
+        if !self.form.duration_ns.is_none_or(wanted) {
+            return Ok(());
         }
-        Ok(())
+        write_gap(self.out, gap, self.base_ns, self.form.raw_number)
     }
 }

@@ -24,7 +24,8 @@ pub enum WriteError {
         /// What the system said.
         source: io::Error,
     },
-    /// The caller's data breaks the format's rules; nothing was changed.
+    /// The record is finished, or what it is to say about itself breaks the
+    /// format's rules; nothing was changed.
     #[error("cannot record this: {0}")]
     Invalid(&'static str),
 }

@@ -1,6 +1,6 @@
 //! Writes a record, frame by frame, never touching what it wrote.
 
-use crate::model::{Gap, LossCause, Meta, Snapshot, TargetInfo};
+use crate::model::{Gap, LossCause, Meta, Region, Snapshot, TargetInfo};
 
 use super::about::{Options, file_header, merge_target};
 use super::append::{Appender, JSON_COLUMN, Stats, WriteError, write_failed};
@@ -93,15 +93,26 @@ impl<S: Sink> Writer<S> {
         }
     }
 
-    /// Adds a snapshot; its frame is written when it is full.
+    /// Adds a snapshot; its frame is written when it is full. One that breaks
+    /// the format's rules (regions that overlap or go down, or more than
+    /// 524288 of them) becomes a gap of cause `Unwritten` in its place, with its
+    /// regions and those missing from it as events: what a kernel reports must
+    /// not end a recording.
     ///
     /// # Errors
-    /// `Invalid` if regions overlap, go down or are more than 524288; `Io` if
-    /// a full frame could not be written.
+    /// `Io` if a full frame could not be written; `Invalid` after the end.
     pub fn snapshot(&mut self, snapshot: &Snapshot) -> Result<(), WriteError> {
-        check(snapshot)?;
-        self.open()?;
         let count = snapshot.regions.len();
+        if !keeps_the_rules(snapshot) {
+            return self.gap(&Gap {
+                target: Some(snapshot.target),
+                start_ns: snapshot.start_ns,
+                end_ns: snapshot.end_ns,
+                events: Some((count as u64).saturating_add(snapshot.missing.into())),
+                cause: LossCause::Unwritten,
+            });
+        }
+        self.open()?;
         self.stats.snapshots += 1;
         self.stats.samples += count as u64;
         self.stats.lost = self.stats.lost.saturating_add(u64::from(snapshot.missing));
@@ -131,7 +142,7 @@ impl<S: Sink> Writer<S> {
     /// Adds a gap.
     ///
     /// # Errors
-    /// `Io` if a full frame could not be written.
+    /// As for [`Writer::snapshot`].
     pub fn gap(&mut self, gap: &Gap) -> Result<(), WriteError> {
         self.open()?;
         self.frame.push_gap(gap);
@@ -372,18 +383,12 @@ impl<S: Sink> Writer<S> {
 }
 
 /// The rules that a reader relies on.
-fn check(snapshot: &Snapshot) -> Result<(), WriteError> {
-    if snapshot.regions.len() as u64 > limit::REGIONS {
-        return Err(WriteError::Invalid(
-            "a snapshot of more than 524288 regions",
-        ));
-    }
+fn keeps_the_rules(snapshot: &Snapshot) -> bool {
     let mut end = 0;
-    for region in &snapshot.regions {
-        if region.start < end || region.end < region.start {
-            return Err(WriteError::Invalid("regions that overlap or do not ascend"));
-        }
+    let ascends = |region: &Region| {
+        let ascends = end <= region.start && region.start <= region.end;
         end = region.end;
-    }
-    Ok(())
+        ascends
+    };
+    snapshot.regions.len() as u64 <= limit::REGIONS && snapshot.regions.iter().all(ascends)
 }
