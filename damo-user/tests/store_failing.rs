@@ -342,3 +342,19 @@ fn a_failing_sync_is_told_once_each_five_seconds() {
             .was_clean()
     );
 }
+
+#[test]
+fn nothing_comes_after_the_end() {
+    let mut writer = Writer::new(Vec::new(), &Meta::default()).unwrap();
+    writer.finish().unwrap();
+    let refused = |result| matches!(result, Err(WriteError::Invalid(_)));
+    assert!(refused(writer.snapshot(&snapshot(1, 1))));
+    assert!(refused(writer.snapshot(&Snapshot {
+        regions: vec![snapshot(1, 1).regions[0]; 2],
+        ..snapshot(1, 0)
+    })));
+    assert!(refused(writer.clock(1, 2)));
+    assert!(refused(writer.meta(&Meta::default())));
+    let stats = writer.finish().unwrap();
+    assert_eq!((stats.samples, stats.lost), (0, 0));
+}

@@ -13,7 +13,7 @@ use damo_user::model::{
     Gap, Intervals, Item, LossCause, Meta, Ops, ReadError, Record, Region, Snapshot, TargetInfo,
     TargetKey,
 };
-use damo_user::store::{MAGIC, Reader, Stats, WriteError, Writer};
+use damo_user::store::{MAGIC, Reader, Stats, Writer};
 use proptest::prelude::*;
 
 #[path = "../benches/samples/fixture.rs"]
@@ -257,22 +257,6 @@ fn what_a_reader_could_not_trust_becomes_a_gap_in_its_place() {
     let file = writer.into_sink();
     assert!(read(&file) == expected);
     assert_eq!(open(&file).lost(), stats.lost);
-}
-
-#[test]
-fn nothing_comes_after_the_end() {
-    let mut writer = Writer::new(Vec::new(), &Meta::default()).unwrap();
-    writer.finish().unwrap();
-    let refused = |result| matches!(result, Err(WriteError::Invalid(_)));
-    assert!(refused(writer.snapshot(&many_regions(1))));
-    assert!(refused(writer.snapshot(&Snapshot {
-        regions: vec![many_regions(1).regions[0]; 2],
-        ..many_regions(0)
-    })));
-    assert!(refused(writer.clock(1, 2)));
-    assert!(refused(writer.meta(&some_meta())));
-    let stats = writer.finish().unwrap();
-    assert_eq!((stats.samples, stats.lost), (0, 0));
 }
 
 fn some_meta() -> Meta {
