@@ -6,7 +6,7 @@ use std::time::Duration;
 use damo_tests::counted;
 use damo_user::model::Snapshot;
 
-use crate::kit::{Read, Scene, damon_is_on, until};
+use crate::kit::{Read, Scene};
 
 const MANY: [&str; 6] = ["-n", "400", "-m", "1000", "-a", "50ms"];
 
@@ -53,8 +53,7 @@ fn what_is_lost_is_counted() {
         &["paddr"],
     ]
     .concat();
-    let started = scene.start(&args);
-    until("DAMON on", damon_is_on);
+    let started = scene.record(&args);
     std::thread::sleep(Duration::from_secs(1));
     started.signal("STOP");
     std::thread::sleep(Duration::from_secs(2));

@@ -5,9 +5,7 @@ use damo_user::control::{System, others};
 use damo_user::model::Snapshot;
 use damo_user::source::{Options, Tap};
 
-use crate::kit::{
-    Read, Scene, damon_is_on, kernel, parameters, stat_exists, stat_on, stat_set, until,
-};
+use crate::kit::{Read, Scene, kernel, parameters, stat_exists, stat_on, stat_set, until};
 
 #[test]
 fn is_there_where_it_should_be() {
@@ -136,8 +134,7 @@ fn comes_back_on_every_way_out() {
         return println!("no DAMON_STAT on {}", kernel());
     }
     for signal in ["INT", "TERM", "HUP"] {
-        let started = scene.start(&["record", "--pause-damon-stat", "paddr"]);
-        until("DAMON on", damon_is_on);
+        let started = scene.record(&["record", "--pause-damon-stat", "paddr"]);
         assert!(!stat_on());
         started.signal(signal);
         started.wait().exits(0);

@@ -13,9 +13,7 @@ use crate::kit::{Read, Scene, damon_is_on, until};
 fn a_terminals_ctrl_c_ends_the_record_well() {
     let scene = Scene::quiet("ctrl_c");
     for round in 0..5 {
-        let _ = fs::remove_file(scene.path("damon.data"));
-        let started = scene.start(&["record", "busybox sleep 1000"]);
-        until("recording", || scene.path("damon.data").exists());
+        let started = scene.record(&["record", "busybox sleep 1000"]);
         std::thread::sleep(Duration::from_millis(300));
         // To the command, too, as a terminal does it.
         let group = Pid::from_raw(-started.pid().cast_signed());
@@ -46,8 +44,7 @@ fn what_is_ignored_stays_ignored() {
 #[test]
 fn sigquit_puts_everything_back() {
     let scene = Scene::quiet("quit");
-    let started = scene.start(&["record", "paddr"]);
-    until("recording", || scene.path("damon.data").exists());
+    let started = scene.record(&["record", "paddr"]);
     started.signal("QUIT");
     started.wait().exits(0);
     assert!(!damon_is_on());
@@ -90,10 +87,10 @@ fn a_full_disk_is_told_and_the_file_stays_readable() {
     );
     let ran = ran.exits(1).says("disk/damon.data").says("No space left");
     println!("{}", ran.stderr.trim());
-    assert!(read.samples() > 1000, "{}", read.samples());
+    assert!(read.stored() > 1000, "{}", read.stored());
     assert!(
         ran.stderr
-            .contains(&format!("{} region samples are kept", read.samples()))
+            .contains(&format!("{} region samples are kept", read.stored()))
     );
     assert!(!damon_is_on());
 }

@@ -71,6 +71,15 @@ impl Scene {
         self.start(args).wait_for(limit)
     }
 
+    /// Starts `damo record …` and waits until it records into damon.data.
+    #[track_caller]
+    pub fn record(&self, args: &[&str]) -> Started {
+        let _ = fs::remove_file(self.path("damon.data"));
+        let started = self.start(args);
+        until("recording", || self.path("damon.data").exists());
+        started
+    }
+
     /// Starts `damo`, for tests that interfere.
     pub fn start(&self, args: &[&str]) -> Started {
         Started::new(&mut self.damo(args))

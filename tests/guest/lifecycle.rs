@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::kit::{Read, Scene, damon_is_on, get, signal, until};
+use crate::kit::{Read, Scene, damon_is_on, get, signal};
 use crate::process::Started;
 
 #[test]
@@ -50,8 +50,7 @@ fn a_pid_is_watched_until_it_ends() {
         .args(["--size", "8M", "--period", "500ms", "--duration", "60s"])
         .spawn()
         .unwrap();
-    let started = scene.start(&["record", &target.id().to_string()]);
-    until("DAMON on", damon_is_on);
+    let started = scene.record(&["record", &target.id().to_string()]);
     assert_eq!(
         get("kdamonds/0/contexts/0/targets/0/pid_target"),
         target.id().to_string()
@@ -93,8 +92,7 @@ fn a_command_runs_as_who_called_sudo() {
 #[test]
 fn a_killed_recorder_leaves_a_readable_file() {
     let scene = Scene::quiet("killed");
-    let started = scene.start(&["record", "paddr"]);
-    until("DAMON on", damon_is_on);
+    let started = scene.record(&["record", "paddr"]);
     std::thread::sleep(Duration::from_secs(6));
     signal(started.pid(), "KILL");
     let end = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
@@ -145,8 +143,7 @@ fn paddr_watches_every_block_of_system_ram() {
 #[test]
 fn switched_off_by_somebody_else_ends_the_record() {
     let scene = Scene::quiet("switched_off");
-    let started = scene.start(&["record", "paddr"]);
-    until("DAMON on", damon_is_on);
+    let started = scene.record(&["record", "paddr"]);
     std::thread::sleep(Duration::from_secs(2));
     crate::kit::set("kdamonds/0/state", "off");
     started.wait().exits(1).says("switched DAMON off");

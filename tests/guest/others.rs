@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command};
 
-use crate::kit::{Scene, damon_is_on, get, parameters, set, until};
+use crate::kit::{Scene, get, parameters, set};
 
 /// A kdamond with one context and one process to watch, set up by hand.
 fn somebody_elses(target: &Child) {
@@ -102,8 +102,7 @@ fn a_configuration_that_is_off_comes_back() {
     assert_eq!(parameters(), before, "after a failed record");
 
     for signal in ["INT", "TERM", "HUP"] {
-        let started = scene.start(&["record", "busybox sleep 1000"]);
-        until("DAMON on", damon_is_on);
+        let started = scene.record(&["record", "busybox sleep 1000"]);
         started.signal(signal);
         started.wait().exits(0);
         assert_eq!(parameters(), before, "after SIG{signal}");

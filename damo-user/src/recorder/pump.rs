@@ -11,6 +11,7 @@ use super::RecordError;
 use super::progress::Progress;
 use super::signals::Signals;
 use super::spool::{DiskState, Spool};
+use crate::analyze::Losses;
 use crate::control::Session;
 use crate::model::{Item, ReadError, Record, TargetInfo};
 use crate::source::{Assembler, Tap};
@@ -242,14 +243,11 @@ fn put(writer: &mut Writer<Spool>, item: &Item) {
 /// Region samples that a record holds which could not be finished.
 fn kept(path: &Path) -> u64 {
     let count = || -> Result<u64, ReadError> {
-        let mut record = Reader::open(path)?;
-        let mut samples = 0;
-        for item in record.items()? {
-            if let Item::Snapshot(snapshot) = item? {
-                samples += snapshot.regions.len() as u64;
-            }
+        let mut losses = Losses::default();
+        for item in Reader::open(path)?.items()? {
+            losses.add(&item?);
         }
-        Ok(samples)
+        Ok(losses.stored)
     };
     count().unwrap_or(0)
 }
