@@ -95,7 +95,7 @@ fn from_json<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, FormError> {
 
 fn place(path: &serde_path_to_error::Path) -> String {
     match path.to_string().as_str() {
-        "." => "the top".to_owned(),
+        "." | "?" => "the top".to_owned(),
         path => path.to_owned(),
     }
 }
