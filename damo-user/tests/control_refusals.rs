@@ -153,7 +153,7 @@ fn nothing_is_written_for_what_cannot_be() {
     refused(
         |spec| spec.nr_regions.0 = 2,
         true,
-        "--minr 2: must be at least 3",
+        "--minr 2: must be at least 3 (kdamonds[0].contexts[0].nr_regions.min)",
     );
     refused(
         |spec| spec.targets[0].pid = Some(9),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use crate::model::Ops;
 
 use super::others::{Kdamond, Module, RunningModule};
+use super::params::ParamError;
 use super::save::RestoreError;
-use super::spec::SpecError;
 use super::sysfs::FileError;
 
 /// Why DAMON could not be set up or switched on. When one of these is returned
@@ -25,7 +25,7 @@ pub enum ControlError {
     NoDamon(PathBuf),
     /// A parameter that DAMON would refuse.
     #[error(transparent)]
-    Spec(#[from] SpecError),
+    Spec(#[from] ParamError),
     /// A target's process is not there.
     #[error("no such process: {0}")]
     NoProcess(u32),

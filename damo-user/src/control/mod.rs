@@ -7,6 +7,7 @@
 mod error;
 mod files;
 pub mod others;
+pub mod params;
 mod plan;
 mod save;
 mod session;
@@ -20,6 +21,6 @@ pub use others::{Kdamond, Module, RunningModule};
 pub use plan::{Write, plan};
 pub use save::{Difference, Folder, RestoreError, Saved};
 pub use session::{Options, Session};
-pub use spec::{Spec, SpecError, TargetSpec};
+pub use spec::{Spec, TargetSpec};
 pub use sysfs::{FileError, Tree};
 pub use system::System;

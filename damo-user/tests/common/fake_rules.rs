@@ -235,7 +235,7 @@ impl State {
         match layout::name(path) {
             "state" => self.command(path, &stored),
             "enabled" => self.enable(path, &stored),
-            name if name.starts_with("nr_") => self.count(path, name, &stored),
+            name if matches!(domain, Domain::Count(_)) => self.count(path, name, &stored),
             _ => {
                 self.put(path, &stored);
                 Ok(())

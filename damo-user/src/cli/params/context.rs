@@ -1,0 +1,317 @@
+//! Options → kdamonds and their contexts.
+
+use super::numa;
+use super::schemes::{filters_of, schemes};
+use super::{Deduced, ParamArgs, UsageError, value};
+use crate::control::params::{
+    Context, Filter, IntervalsGoal, Kdamond, MonitoringIntervals, NrRegions, Params, Probe, Region,
+    Target, duration_ms, duration_us, number, size, ten_thousandths,
+};
+use crate::model::Ops;
+
+/// The parameters that options say.
+pub(super) fn params(args: &ParamArgs, deduced: &Deduced) -> Result<Params, UsageError> {
+    let per_kdamond = args.all("nr_ctxs", number)?;
+    if let Some(count) = per_kdamond.iter().find(|count| **count != 1) {
+        return Err(UsageError(format!(
+            "--nr_ctxs {count}: a kdamond has exactly one context; use more kdamonds"
+        )));
+    }
+    let targets = targets(args, deduced)?;
+    let schemes = schemes(args)?;
+    let probes = probes(args)?;
+    let nr_targets = counts(args, "nr_targets")?;
+    let nr_schemes = counts(args, "nr_schemes")?;
+    let contexts = [
+        args.uses("ops").len(),
+        per_kdamond.len(),
+        nr_targets.len(),
+        nr_schemes.len(),
+    ];
+    let contexts = contexts.into_iter().max().unwrap_or(1).max(1);
+    let targets = split("nr_targets", targets, nr_targets, contexts)?;
+    let schemes = split("nr_schemes", schemes, nr_schemes, contexts)?;
+    let probes = split("nr_probes", probes, counts(args, "nr_probes")?, contexts)?;
+    for name in [
+        "ops",
+        "sample",
+        "aggr",
+        "updr",
+        "minr",
+        "maxr",
+        "monitoring_intervals",
+        "monitoring_nr_regions_range",
+        "monitoring_intervals_goal",
+        "damon_addr_unit",
+        "refresh_stat",
+    ] {
+        let uses = args.uses(name).len();
+        if uses > contexts {
+            return Err(UsageError(format!(
+                "--{name}: given {uses} times for {contexts} contexts; --nr_ctxs says how many there are"
+            )));
+        }
+    }
+    let mut kdamonds = Vec::new();
+    for (index, ((targets, schemes), probes)) in
+        targets.into_iter().zip(schemes).zip(probes).enumerate()
+    {
+        let mut kdamond = Kdamond::default();
+        args.set(&mut kdamond.refresh_ms, "refresh_stat", index, duration_ms)?;
+        let context = Context {
+            intervals: intervals(args, index)?,
+            nr_regions: nr_regions(args, index)?,
+            targets,
+            probes,
+            schemes,
+            ..Context::default()
+        };
+        kdamond
+            .contexts
+            .push(completed(context, args, index, deduced)?);
+        kdamonds.push(kdamond);
+    }
+    for paused in args.all("pause_ctx", number)? {
+        let context = usize::try_from(paused)
+            .ok()
+            .and_then(|index| kdamonds.get_mut(index))
+            .and_then(|kdamond| kdamond.contexts.first_mut());
+        match context {
+            Some(context) => context.pause = true,
+            None => {
+                return Err(UsageError(format!(
+                    "--pause_ctx {paused}: there are {contexts} contexts, counted from 0"
+                )));
+            }
+        }
+    }
+    Ok(Params { kdamonds })
+}
+
+/// Operations set, address unit, and what is watched if nobody said.
+fn completed(
+    mut context: Context,
+    args: &ParamArgs,
+    index: usize,
+    deduced: &Deduced,
+) -> Result<Context, UsageError> {
+    let nodes = !args.uses("numa_node").is_empty();
+    let no_process = context.targets.iter().all(|target| target.pid.is_none());
+    if deduced.physical
+        || nodes
+        || (no_process && deduced.pids.is_empty() && !context.targets.is_empty())
+    {
+        context.ops = Ops::Paddr;
+    }
+    args.set(&mut context.ops, "ops", index, |word| {
+        let all = [Ops::Vaddr, Ops::Fvaddr, Ops::Paddr];
+        let known = all.into_iter().find(|ops| ops.keyword() == word);
+        known.ok_or_else(|| "must be vaddr, fvaddr or paddr".to_owned())
+    })?;
+    args.set(&mut context.addr_unit, "damon_addr_unit", index, size)?;
+    if context.ops == Ops::Paddr {
+        if context.targets.is_empty() {
+            context.targets.push(Target::default());
+        }
+        for target in context
+            .targets
+            .iter_mut()
+            .filter(|target| target.regions.is_empty())
+        {
+            let unit = context.addr_unit.max(1);
+            let in_units = |region: &Region| Region {
+                start: region.start / unit,
+                end: region.end / unit,
+            };
+            target.regions = deduced.ram.iter().map(in_units).collect();
+        }
+    }
+    Ok(context)
+}
+
+/// Targets in order: processes that were named, then those of the argument.
+fn targets(args: &ParamArgs, deduced: &Deduced) -> Result<Vec<Target>, UsageError> {
+    let pid = |word: &str| {
+        word.parse::<u32>()
+            .map_err(|_| "not a process id".to_owned())
+    };
+    let mut pids = args.all("target_pid", pid)?;
+    pids.extend(
+        deduced
+            .pids
+            .iter()
+            .filter(|pid| !pids.contains(pid))
+            .copied()
+            .collect::<Vec<_>>(),
+    );
+    let mut regions = Vec::new();
+    for word in args.uses("regions").iter().flatten() {
+        regions.push(value("regions", word, parse_regions)?);
+    }
+    let nodes = args.all("numa_node", |word| {
+        word.parse::<u32>().map_err(|_| "not a node".to_owned())
+    })?;
+    if !nodes.is_empty() {
+        if !regions.is_empty() {
+            return Err(UsageError(
+                "--numa_node and --regions: both say what to watch; use one".to_owned(),
+            ));
+        }
+        let ranges =
+            numa::memory(&nodes).map_err(|error| UsageError(format!("--numa_node: {error}")))?;
+        regions.push(
+            ranges
+                .into_iter()
+                .map(|(start, end)| Region { start, end })
+                .collect(),
+        );
+    }
+    // One list of ranges is for every target.
+    let shared = if regions.len() == 1 {
+        regions.first().cloned()
+    } else {
+        None
+    };
+    let count = pids.len().max(regions.len());
+    let mut targets: Vec<Target> = (0..count)
+        .map(|index| Target {
+            pid: pids.get(index).copied(),
+            regions: shared
+                .clone()
+                .or_else(|| regions.get(index).cloned())
+                .unwrap_or_default(),
+            obsolete: false,
+        })
+        .collect();
+    for index in args.all("obsolete_targets", number)? {
+        let target = usize::try_from(index)
+            .ok()
+            .and_then(|index| targets.get_mut(index));
+        match target {
+            Some(target) => target.obsolete = true,
+            None => {
+                return Err(UsageError(format!(
+                    "--obsolete_targets {index}: there are {count} targets, counted from 0"
+                )));
+            }
+        }
+    }
+    Ok(targets)
+}
+
+fn parse_regions(text: &str) -> Result<Vec<Region>, String> {
+    let range = |range: &str| {
+        let (start, end) = range.split_once('-')?;
+        Some(Region {
+            start: size(start).ok()?,
+            end: size(end).ok()?,
+        })
+    };
+    let regions: Option<Vec<Region>> = text.split_whitespace().map(range).collect();
+    regions
+        .filter(|regions| !regions.is_empty())
+        .ok_or_else(|| {
+            "write ranges as \"START-END START-END\", in bytes, decimal, 0x… or with units"
+                .to_owned()
+        })
+}
+
+fn intervals(args: &ParamArgs, index: usize) -> Result<MonitoringIntervals, UsageError> {
+    let mut intervals = MonitoringIntervals::default();
+    if let Some(words) = args.nth("monitoring_intervals", index) {
+        let places = [
+            &mut intervals.sample_us,
+            &mut intervals.aggr_us,
+            &mut intervals.ops_update_us,
+        ];
+        for (place, word) in places.into_iter().zip(words) {
+            *place = value("monitoring_intervals", word, duration_us)?;
+        }
+    }
+    args.set(&mut intervals.sample_us, "sample", index, duration_us)?;
+    args.set(&mut intervals.aggr_us, "aggr", index, duration_us)?;
+    args.set(&mut intervals.ops_update_us, "updr", index, duration_us)?;
+    if !args.uses("monitoring_intervals_autotune").is_empty() {
+        intervals.intervals_goal = IntervalsGoal::AUTOTUNE;
+    }
+    if let Some([access, aggrs, min, max]) = args.nth("monitoring_intervals_goal", index) {
+        const NAME: &str = "monitoring_intervals_goal";
+        intervals.intervals_goal = IntervalsGoal {
+            access_bp: value(NAME, access, ten_thousandths)?,
+            aggrs: value(NAME, aggrs, number)?,
+            min_sample_us: value(NAME, min, duration_us)?,
+            max_sample_us: value(NAME, max, duration_us)?,
+        };
+    }
+    Ok(intervals)
+}
+
+fn nr_regions(args: &ParamArgs, index: usize) -> Result<NrRegions, UsageError> {
+    let mut regions = NrRegions::default();
+    if let Some([min, max]) = args.nth("monitoring_nr_regions_range", index) {
+        regions.min = value("monitoring_nr_regions_range", min, number)?;
+        regions.max = value("monitoring_nr_regions_range", max, number)?;
+    }
+    args.set(&mut regions.min, "minr", index, number)?;
+    args.set(&mut regions.max, "maxr", index, number)?;
+    Ok(regions)
+}
+
+fn probes(args: &ParamArgs) -> Result<Vec<Probe>, UsageError> {
+    let mut filters: Vec<Filter> = Vec::new();
+    for words in args.uses("probe_filter") {
+        filters.extend(filters_of("probe_filter", words)?);
+    }
+    let per_probe = counts(args, "nr_probe_filters")?;
+    let weights = args.all("probe_weight", number)?;
+    let probes: usize = counts(args, "nr_probes")?.iter().sum();
+    let probes = probes
+        .max(per_probe.len())
+        .max(weights.len())
+        .max(usize::from(!filters.is_empty()));
+    let filters = split("nr_probe_filters", filters, per_probe, probes)?;
+    let weights = weights.into_iter().chain(std::iter::repeat(0));
+    Ok(filters
+        .into_iter()
+        .zip(weights)
+        .map(|(filters, weight)| Probe { weight, filters })
+        .collect())
+}
+
+/// An option's numbers.
+pub(super) fn counts(args: &ParamArgs, name: &str) -> Result<Vec<usize>, UsageError> {
+    args.all(name, |word| {
+        word.parse::<usize>().map_err(|_| "not a number".to_owned())
+    })
+}
+
+/// Shares `items` out to `groups`, by the counts that `option` gives.
+pub(super) fn split<T>(
+    option: &str,
+    items: Vec<T>,
+    counts: Vec<usize>,
+    groups: usize,
+) -> Result<Vec<Vec<T>>, UsageError> {
+    let total = items.len();
+    let counts = match counts.as_slice() {
+        [] if groups == 1 => vec![total],
+        [] if total == 0 => vec![0; groups],
+        [] if total == groups => vec![1; groups],
+        _ => counts,
+    };
+    let sum = counts
+        .iter()
+        .try_fold(0usize, |sum, count| sum.checked_add(*count));
+    if sum != Some(total) || counts.len() > groups {
+        let typed: Vec<String> = counts.iter().map(ToString::to_string).collect();
+        return Err(UsageError(format!(
+            "--{option} {}: there are {total}, to be shared out to {groups}; give one number for each, that sum up to {total}",
+            typed.join(" ")
+        )));
+    }
+    let mut items = items.into_iter();
+    let counts = counts.into_iter().chain(std::iter::repeat(0)).take(groups);
+    Ok(counts
+        .map(|count| items.by_ref().take(count).collect())
+        .collect())
+}

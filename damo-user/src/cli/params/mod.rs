@@ -1,0 +1,235 @@
+//! DAMON's parameters as options, for every command that takes them.
+//!
+//! Options of a context are repeated once per context, `--damos_*` once per
+//! scheme: the i-th use goes to the i-th. `--nr_targets` and `--nr_schemes`
+//! say how many of them each context gets.
+
+mod context;
+mod numa;
+mod options;
+mod schemes;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
+
+use super::UsageError;
+use crate::control::params::{Params, Region};
+use options::OPTIONS;
+
+/// What was typed: for every option, its uses, and the words of each.
+#[derive(Clone, Debug, Default)]
+pub struct ParamArgs {
+    uses: BTreeMap<&'static str, Vec<Vec<String>>>,
+    /// Words that an option of many words took, and that are not its own.
+    swallowed: Vec<String>,
+}
+
+/// What the command's own argument came to.
+#[derive(Clone, Debug, Default)]
+pub struct Deduced {
+    /// The physical address space.
+    pub physical: bool,
+    /// Processes.
+    pub pids: Vec<u32>,
+    /// What to watch of the physical address space, if nothing else is said.
+    pub ram: Vec<Region>,
+}
+
+impl clap::Args for ParamArgs {
+    fn augment_args(command: Command) -> Command {
+        OPTIONS.iter().fold(command, |command, option| {
+            let flag = option.words == (0, 0);
+            let mut arg = Arg::new(option.name)
+                .long(option.name)
+                .help(option.help)
+                .help_heading(option.heading)
+                .action(if flag {
+                    ArgAction::Count
+                } else {
+                    ArgAction::Append
+                });
+            if !flag {
+                let (least, most) = option.words;
+                arg = arg
+                    .num_args(least..=most)
+                    .value_names(option.values.split(' '));
+            }
+            if let Some(short) = option.short {
+                arg = arg.short(short);
+            }
+            command.arg(arg)
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        ParamArgs::augment_args(command)
+    }
+}
+
+impl FromArgMatches for ParamArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<ParamArgs, clap::Error> {
+        let mut args = ParamArgs::default();
+        for option in OPTIONS {
+            let uses: Vec<Vec<String>> = if option.words == (0, 0) {
+                vec![Vec::new(); matches.get_count(option.name).into()]
+            } else {
+                let uses = matches.get_occurrences::<String>(option.name);
+                uses.map(|uses| uses.map(|words| words.cloned().collect()).collect())
+                    .unwrap_or_default()
+            };
+            if !uses.is_empty() {
+                args.uses.insert(option.name, uses);
+            }
+        }
+        for option in OPTIONS
+            .iter()
+            .filter(|option| option.words.1 == options::MANY)
+        {
+            let last = args
+                .uses
+                .get_mut(option.name)
+                .and_then(|uses| uses.last_mut());
+            if let Some(words) = last {
+                let own = match option.name {
+                    "damos_action" => schemes::words_of_action(words),
+                    "damos_filter" | "probe_filter" => schemes::words_of_filters(words),
+                    _ => numbers_of(words),
+                };
+                args.swallowed.extend(words.split_off(own));
+            }
+        }
+        Ok(args)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = ParamArgs::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl ParamArgs {
+    /// Words at the end of an option of any number of words that do not belong
+    /// there: the target, in `--damos_action pageout 4242`.
+    pub fn swallowed(&self) -> &[String] {
+        &self.swallowed
+    }
+
+    /// Whether anything was typed.
+    pub fn is_empty(&self) -> bool {
+        self.uses.is_empty()
+    }
+
+    /// The parameters, validated.
+    ///
+    /// # Errors
+    /// What cannot be right, by its option.
+    pub fn params(&self, deduced: &Deduced) -> Result<Params, UsageError> {
+        let params = match self.single("kdamonds")? {
+            Some(text) => {
+                if let Some(other) = self.uses.keys().find(|name| **name != "kdamonds") {
+                    return Err(UsageError(format!(
+                        "--kdamonds and --{other}: the first says everything; put the second into it"
+                    )));
+                }
+                parse_params("--kdamonds", &text_or_file("--kdamonds", text)?)?
+            }
+            None => context::params(self, deduced)?,
+        };
+        params
+            .validate()
+            .map_err(|error| UsageError(error.to_string()))?;
+        Ok(params)
+    }
+
+    /// An option's uses.
+    fn uses(&self, name: &str) -> &[Vec<String>] {
+        self.uses.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The i-th use of an option.
+    fn nth(&self, name: &str, index: usize) -> Option<&[String]> {
+        self.uses(name).get(index).map(Vec::as_slice)
+    }
+
+    /// The only word of the i-th use of an option.
+    fn word(&self, name: &str, index: usize) -> Option<&str> {
+        self.nth(name, index)?.first().map(String::as_str)
+    }
+
+    /// The word of an option that is given once at most.
+    fn single(&self, name: &str) -> Result<Option<&str>, UsageError> {
+        match self.uses(name).len() {
+            0 | 1 => Ok(self.word(name, 0)),
+            uses => Err(UsageError(format!(
+                "--{name}: given {uses} times; once is enough"
+            ))),
+        }
+    }
+
+    /// All words of all uses, parsed.
+    fn all<T>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Vec<T>, UsageError> {
+        self.uses(name)
+            .iter()
+            .flatten()
+            .map(|word| value(name, word, &parse))
+            .collect()
+    }
+
+    /// The word of the i-th use, parsed into `place` if there is one.
+    fn set<T>(
+        &self,
+        place: &mut T,
+        name: &str,
+        index: usize,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<(), UsageError> {
+        if let Some(word) = self.word(name, index) {
+            *place = value(name, word, parse)?;
+        }
+        Ok(())
+    }
+}
+
+/// How many of these words are numbers, at least the first.
+fn numbers_of(words: &[String]) -> usize {
+    let number = |word: &&String| word.bytes().all(|b| b.is_ascii_digit());
+    words.iter().take_while(number).count().max(1)
+}
+
+/// Parses an option's word.
+fn value<T>(
+    name: &str,
+    word: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, UsageError> {
+    parse(word).map_err(|message| UsageError(format!("--{name} {word}: {message}")))
+}
+
+/// Reads json, or yaml where it is none.
+///
+/// # Errors
+/// Neither.
+pub fn parse_params(what: &str, text: &str) -> Result<Params, UsageError> {
+    let read = match text.trim_start().starts_with(['{', '[']) {
+        true => Params::from_json(text),
+        false => Params::from_yaml(text),
+    };
+    read.map_err(|error| UsageError(format!("{what}: {error}")))
+}
+
+/// A text as typed, or the content of the file of that name.
+fn text_or_file(option: &str, text: &str) -> Result<String, UsageError> {
+    if text.contains(['\n', '{', '[']) || !Path::new(text).is_file() {
+        return Ok(text.to_owned());
+    }
+    std::fs::read_to_string(text).map_err(|error| UsageError(format!("{option} {text}: {error}")))
+}
+
+#[cfg(test)]
+mod tests;
