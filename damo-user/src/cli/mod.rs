@@ -1,5 +1,7 @@
 //! The commands: arguments as typed, and thin bodies that call the library.
 
+mod args;
+mod params;
 mod record;
 mod report;
 
@@ -36,6 +38,8 @@ struct Cli {
 enum Command {
     /// Record data accesses into a file
     Record(record::Args),
+    /// Print what options mean, in a form that `start` takes
+    Args(args::Args),
     /// Read a record and print what is in it
     Report(report::Args),
 }
@@ -70,6 +74,7 @@ pub fn run() -> ExitCode {
 fn dispatch(command: Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     match command {
         Command::Record(args) => record::run(args),
+        Command::Args(args) => args::run(args, out),
         Command::Report(args) => report::run(args, out),
     }
 }
