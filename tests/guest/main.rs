@@ -16,5 +16,6 @@ mod counting;
 mod damon_stat;
 mod kit;
 mod lifecycle;
+mod modules;
 mod others;
 mod timing;

@@ -1,7 +1,11 @@
 //! The commands: arguments as typed, and thin bodies that call the library.
 
+mod diagnose;
+mod features;
+mod module;
 mod record;
 mod report;
+mod sysinfo;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -38,6 +42,19 @@ enum Command {
     Record(record::Args),
     /// Read a record and print what is in it
     Report(report::Args),
+    /// Look at DAMON's modules in the kernel and change them
+    Module(module::Args),
+    /// Short for `module reclaim`
+    Reclaim(module::Reclaim),
+    /// Short for `module lru_sort`
+    #[command(name = "lru_sort")]
+    LruSort(module::LruSort),
+    /// Which of DAMON's features this kernel has
+    Features(features::Args),
+    /// Whether DAMON can be used here, and what stands in the way
+    Diagnose(diagnose::Args),
+    /// Print damo's version
+    Version,
 }
 
 /// Parses the command line, runs the command and maps its outcome.
@@ -70,6 +87,12 @@ fn dispatch(command: Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     match command {
         Command::Record(args) => record::run(args),
         Command::Report(args) => report::run(args, out),
+        Command::Module(args) => module::run(args, out),
+        Command::Reclaim(args) => module::reclaim(args, out),
+        Command::LruSort(args) => module::lru_sort(args, out),
+        Command::Features(args) => features::run(&args, out),
+        Command::Diagnose(args) => diagnose::run(&args, out),
+        Command::Version => sysinfo::version(out),
     }
 }
 
