@@ -296,10 +296,7 @@ fn what_damon_would_refuse_is_refused_first() {
         ("set enabled=Y", 2, "enable"),
         ("set nr_quota_exceeds=1", 2, "kernel's to write"),
     ] {
-        stage
-            .run(&format!("reclaim {args}"))
-            .exits(code)
-            .says(says);
+        stage.run(&format!("reclaim {args}")).exits(code).says(says);
         assert_eq!(inputs(Module::Reclaim), before, "{args}");
         assert_eq!(param(Module::Reclaim, "enabled"), "N", "{args}");
     }

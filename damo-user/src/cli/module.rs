@@ -4,8 +4,8 @@ mod args;
 
 use std::io::Write;
 
-pub use args::{Args, LruSort, Reclaim};
 use args::{Action, Inputs, Kind, ReadArgs, StatusArgs};
+pub use args::{Args, LruSort, Reclaim};
 
 use super::{Outcome, UsageError};
 use crate::control::Module;

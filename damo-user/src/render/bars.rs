@@ -37,7 +37,10 @@ pub fn write_bars(out: &mut dyn Write, bars: &[Bar]) -> io::Result<()> {
 }
 
 fn stars(value: i64, low: i64, high: i64) -> usize {
-    let (value, span) = (i128::from(value) - i128::from(low), i128::from(high) - i128::from(low));
+    let (value, span) = (
+        i128::from(value) - i128::from(low),
+        i128::from(high) - i128::from(low),
+    );
     let stars = (value * WIDTH as i128).checked_div(span).unwrap_or(0);
     usize::try_from(stars).unwrap_or(0).min(WIDTH)
 }

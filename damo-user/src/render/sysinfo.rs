@@ -101,7 +101,9 @@ impl Sysinfo {
             None => "<5.15".to_owned(),
         };
         writeln!(out, "DAMON version: {damon}")?;
-        self.advice.iter().try_for_each(|line| writeln!(out, "{line}"))
+        self.advice
+            .iter()
+            .try_for_each(|line| writeln!(out, "{line}"))
     }
 
     fn write_list(
@@ -186,8 +188,6 @@ pub fn no_damon(look: &Look) -> Vec<String> {
     lines.push(format!(
         "- `grep DAMON /boot/config-{release}` or `zgrep DAMON /proc/config.gz` shows how this one is built; who provides it may have one with DAMON"
     ));
-    lines.push(
-        "- `damo report` reads records that were made elsewhere, without DAMON".to_owned(),
-    );
+    lines.push("- `damo report` reads records that were made elsewhere, without DAMON".to_owned());
     lines
 }

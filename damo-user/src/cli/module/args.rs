@@ -236,9 +236,9 @@ pub fn pairs(typed: &[String]) -> Result<Vec<(String, String)>, UsageError> {
         pairs.push(match word.split_once('=') {
             Some((name, value)) => (name.to_owned(), value.to_owned()),
             None => {
-                let value = words.next().ok_or_else(|| {
-                    UsageError(format!("{word}: no value; give {word}=VALUE"))
-                })?;
+                let value = words
+                    .next()
+                    .ok_or_else(|| UsageError(format!("{word}: no value; give {word}=VALUE")))?;
                 (word.clone(), value.clone())
             }
         });

@@ -193,8 +193,7 @@ impl Look {
             entry.kind == Kind::Folder && entry.name.bytes().all(|byte| byte.is_ascii_digit())
         });
         let after = after.trim_start_matches('/');
-        let mut answers =
-            numbered.filter_map(|entry| self.below(&folder.join(&entry.name), after));
+        let mut answers = numbered.filter_map(|entry| self.below(&folder.join(&entry.name), after));
         // Others may be making or removing folders meanwhile.
         let first = answers.next()?;
         Some(first || answers.any(|there| there))

@@ -28,9 +28,6 @@ use super::system::System;
 use crate::sys::host::Host;
 use crate::sys::process::Stat;
 
-/// How much longer than its kdamond may sleep a commit is waited for.
-const COMMIT_SLACK: Duration = Duration::from_secs(5);
-
 /// The longest that a commit is waited for.
 const COMMIT_MOST: Duration = Duration::from_secs(60);
 
@@ -109,12 +106,10 @@ impl Control {
     /// No kernel has it, or only later ones.
     pub fn param(&self, name: &str) -> Result<&'static Param, ModuleError> {
         let module = self.module;
-        let param = module
-            .param(name)
-            .ok_or_else(|| ModuleError::NoParameter {
-                module,
-                name: name.to_owned(),
-            })?;
+        let param = module.param(name).ok_or_else(|| ModuleError::NoParameter {
+            module,
+            name: name.to_owned(),
+        })?;
         match self.tree().exists(param.name) {
             true => Ok(param),
             false => Err(ModuleError::NotHere {
@@ -463,7 +458,9 @@ impl Control {
 
     /// Watches for a while whether it ends.
     fn ends_within(&self, time: Duration) -> bool {
-        let time = time.clamp(Duration::from_millis(20), COMMIT_SLACK);
+        let time = time
+            .max(Duration::from_millis(20))
+            .min(self.system.patience);
         let still = || match self.runs() {
             true => Err(()),
             false => Ok(()),
@@ -475,12 +472,14 @@ impl Control {
         self.tree().read_number(name).map(Duration::from_micros)
     }
 
-    /// The longest of its kdamond's sleeps, with some slack.
+    /// The longest of its kdamond's sleeps, and then some.
     fn commit_patience(&self) -> Result<Duration, FileError> {
         let mut longest = Duration::ZERO;
         for name in ["sample_interval", "aggr_interval", "wmarks_interval"] {
             longest = longest.max(self.interval(name)?);
         }
-        Ok(longest.saturating_add(COMMIT_SLACK).min(COMMIT_MOST))
+        Ok(longest
+            .saturating_add(self.system.patience)
+            .min(COMMIT_MOST))
     }
 }

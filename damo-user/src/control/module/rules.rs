@@ -124,7 +124,11 @@ mod tests {
             &[],
             &[("sample_interval", 5000), ("aggr_interval", 5000)],
             &[("min_nr_regions", 3), ("max_nr_regions", 3)],
-            &[("wmarks_high", 500), ("wmarks_mid", 400), ("wmarks_low", 200)],
+            &[
+                ("wmarks_high", 500),
+                ("wmarks_mid", 400),
+                ("wmarks_low", 200),
+            ],
             &[("active_mem_bp", 10_000)],
             &[("addr_unit", 4)],
             &[("addr_unit", 8192)],
@@ -149,7 +153,11 @@ mod tests {
             ),
             (&[("wmarks_high", 1001)], "wmarks_high=1001"),
             (
-                &[("wmarks_high", 300), ("wmarks_mid", 400), ("wmarks_low", 200)],
+                &[
+                    ("wmarks_high", 300),
+                    ("wmarks_mid", 400),
+                    ("wmarks_low", 200),
+                ],
                 "wmarks_low=200 wmarks_mid=400 wmarks_high=300",
             ),
             (&[("active_mem_bp", 10_001)], "active_mem_bp=10001"),

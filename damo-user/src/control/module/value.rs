@@ -45,7 +45,10 @@ pub fn parse(unit: Unit, text: &str) -> Result<u64, ValueError> {
         Unit::Address if text.starts_with("0x") => {
             let digits = text.trim_start_matches("0x");
             u64::from_str_radix(digits, 16).map_err(|_| {
-                ValueError::Number(text.to_owned(), "an address, as 4294967296, 0x100000000 or 4G")
+                ValueError::Number(
+                    text.to_owned(),
+                    "an address, as 4294967296, 0x100000000 or 4G",
+                )
             })
         }
         Unit::Bytes | Unit::Address => Ok(parse_size(text)?),
@@ -84,7 +87,11 @@ fn ratio(text: &str, digits: usize, form: &'static str) -> Result<u64, ValueErro
         return Err(malformed());
     }
     if fraction.len() > digits {
-        let name = if digits == 1 { "permil" } else { "basis points" };
+        let name = if digits == 1 {
+            "permil"
+        } else {
+            "basis points"
+        };
         return Err(ValueError::NotWhole(text.to_owned(), name));
     }
     format!("{whole}{fraction:0<digits$}")
