@@ -163,7 +163,7 @@ fn names_are_unique() {
 
 #[test]
 fn files_that_are_there_are_seen_whatever_the_version_says() {
-    for column in 0..4 {
+    for (column, kernel_name) in KERNELS.into_iter().enumerate() {
         let root = kernel(column, true);
         // A version that has nothing, and one that has everything.
         for release in ["5.14.0", "99.0"] {
@@ -220,7 +220,7 @@ fn files_that_are_there_are_seen_whatever_the_version_says() {
                 let (_, columns) = FILES.iter().find(|(path, _)| *path == at).unwrap();
                 let expected = columns.as_bytes()[column] == b'x';
                 let found = found[name];
-                assert_eq!(found.available, expected, "{name} on {}", KERNELS[column]);
+                assert_eq!(found.available, expected, "{name} on {kernel_name}");
                 assert_eq!(found.evidence, Evidence::Seen, "{name}");
             }
             for (event, columns) in EVENTS {

@@ -16,7 +16,8 @@ pub struct Bar {
     pub value: i64,
 }
 
-/// Prints lines with bars that start at the smallest number.
+/// Prints lines with bars from 0, or from the smallest number if that is below,
+/// to the largest.
 ///
 /// # Errors
 /// `out` cannot be written.
@@ -24,8 +25,8 @@ pub fn write_bars(out: &mut dyn Write, bars: &[Bar]) -> io::Result<()> {
     let widest = |text: fn(&Bar) -> &str| bars.iter().map(|bar| text(bar).chars().count()).max();
     let label_width = widest(|bar| &bar.label).unwrap_or(0);
     let text_width = widest(|bar| &bar.text).unwrap_or(0);
-    let low = bars.iter().map(|bar| bar.value).min().unwrap_or(0);
-    let high = bars.iter().map(|bar| bar.value).max().unwrap_or(0);
+    let values = || bars.iter().map(|bar| bar.value);
+    let (low, high) = (values().fold(0, i64::min), values().fold(0, i64::max));
     for Bar { label, text, value } in bars {
         let stars = "*".repeat(stars(*value, low, high));
         writeln!(
@@ -68,6 +69,10 @@ mod tests {
             )
         );
         assert_eq!(stars(i64::MAX, i64::MIN, i64::MAX), WIDTH);
-        assert_eq!(stars(5, 5, 5), 0);
+        assert_eq!(stars(0, 0, 0), 0);
+        let mut out = Vec::new();
+        write_bars(&mut out, &[bar("0", 4), bar("1", 4)]).unwrap();
+        let same = String::from_utf8(out).unwrap();
+        assert_eq!(same.matches('*').count(), 2 * WIDTH, "{same}");
     }
 }
