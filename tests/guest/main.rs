@@ -17,6 +17,7 @@ mod damon_stat;
 mod endings;
 mod kit;
 mod lifecycle;
+mod modules;
 mod others;
 mod process;
 mod timing;

@@ -2,6 +2,8 @@
 
 use std::process::{Child, Command};
 
+use serde_json::Value;
+
 use crate::kit::{Scene, get, parameters, set};
 
 /// A kdamond with one context and one process to watch, set up by hand.
@@ -93,6 +95,16 @@ fn a_configuration_that_is_off_comes_back() {
     configuration(&target);
     let before = parameters();
     assert!(before.len() > 80, "{} files", before.len());
+
+    let status = scene
+        .run(&["status", "--format", "json", "--raw"])
+        .exits(0)
+        .stdout;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let context = &status["kdamonds"][1]["contexts"][0];
+    assert_eq!(context["ops"], "paddr", "{status}");
+    assert_eq!(context["schemes"][1]["action"], "pageout", "{status}");
+    assert_eq!(parameters(), before, "after status");
 
     scene.run(&["record", "--timeout", "1", "paddr"]).exits(0);
     assert_eq!(parameters(), before, "after a record");

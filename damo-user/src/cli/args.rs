@@ -1,4 +1,5 @@
 //! `damo args`: what options mean, without doing it.
+//! `damo status`: what DAMON is set to, in the same forms.
 
 use std::io::Write;
 
@@ -7,10 +8,11 @@ use clap::{Subcommand, ValueEnum};
 
 use super::params::{Deduced, ParamArgs, parse_params};
 use super::{Outcome, UsageError};
-use crate::control::params::{Params, Region};
+use crate::control::params::{Params, Region, read};
+use crate::control::{ControlError, System, others};
 use crate::sys::iomem;
 
-/// Print what options mean, in a form that `start` takes
+/// Print what parameter options mean, as json, yaml or text
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -54,16 +56,57 @@ enum Format {
 /// What was typed cannot be right.
 pub fn run(args: Args, out: &mut dyn Write) -> Result<Outcome> {
     let Kind::Damon(args) = args.kind;
-    let params = args.params()?;
-    match args.format {
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, &params.to_json(args.raw))?;
-            writeln!(out)?;
+    print(&args.params()?, args.format, args.raw, out)?;
+    Ok(Outcome::Done)
+}
+
+/// What DAMON's sysfs files say, and who runs; changes nothing
+#[derive(Debug, clap::Args)]
+pub struct StatusArgs {
+    /// Form to print
+    #[arg(long, value_enum, default_value = "report")]
+    format: Format,
+
+    /// Print numbers without units
+    #[arg(long)]
+    raw: bool,
+}
+
+/// Runs `status`.
+///
+/// # Errors
+/// DAMON's files cannot be read.
+pub fn status(args: &StatusArgs, out: &mut dyn Write) -> Result<Outcome> {
+    let system = System::live();
+    if !system.is_root {
+        return Err(ControlError::NotRoot.into());
+    }
+    let tree = system.admin();
+    if !tree.exists("kdamonds/nr_kdamonds") {
+        return Err(ControlError::NoDamon(tree.root().to_owned()).into());
+    }
+    print(&read(&tree)?, args.format, args.raw, out)?;
+    if let Format::Report = args.format {
+        for kdamond in others::kdamonds(&system)? {
+            writeln!(out, "{kdamond} is on")?;
         }
-        Format::Yaml => out.write_all(params.to_yaml(args.raw)?.as_bytes())?,
-        Format::Report => out.write_all(params.report(args.raw).as_bytes())?,
+        for running in others::modules(&system)? {
+            writeln!(out, "{} is on", running.module)?;
+        }
     }
     Ok(Outcome::Done)
+}
+
+fn print(params: &Params, format: Format, raw: bool, out: &mut dyn Write) -> Result<()> {
+    match format {
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut *out, &params.to_json(raw))?;
+            writeln!(out)?;
+        }
+        Format::Yaml => out.write_all(params.to_yaml(raw)?.as_bytes())?,
+        Format::Report => out.write_all(params.report(raw).as_bytes())?,
+    }
+    Ok(())
 }
 
 impl DamonArgs {

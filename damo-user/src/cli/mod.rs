@@ -1,9 +1,13 @@
 //! The commands: arguments as typed, and thin bodies that call the library.
 
 mod args;
+mod diagnose;
+mod features;
+mod module;
 mod params;
 mod record;
 mod report;
+mod sysinfo;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -38,10 +42,25 @@ struct Cli {
 enum Command {
     /// Record data accesses into a file
     Record(record::Args),
-    /// Print what options mean, in a form that `start` takes
+    /// Print what parameter options mean, as json, yaml or text
     Args(args::Args),
+    /// What DAMON's sysfs files say, and who runs; changes nothing
+    Status(args::StatusArgs),
     /// Read a record and print what is in it
     Report(report::Args),
+    /// Look at DAMON's modules in the kernel and change them
+    Module(module::Args),
+    /// Short for `module reclaim`
+    Reclaim(module::Reclaim),
+    /// Short for `module lru_sort`
+    #[command(name = "lru_sort")]
+    LruSort(module::LruSort),
+    /// Which of DAMON's features this kernel has
+    Features(features::Args),
+    /// Whether DAMON can be used here, and what stands in the way
+    Diagnose(diagnose::Args),
+    /// Print damo's version
+    Version,
 }
 
 /// Parses the command line, runs the command and maps its outcome.
@@ -75,7 +94,14 @@ fn dispatch(command: Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     match command {
         Command::Record(args) => record::run(args),
         Command::Args(args) => args::run(args, out),
+        Command::Status(args) => args::status(&args, out),
         Command::Report(args) => report::run(args, out),
+        Command::Module(args) => module::run(args, out),
+        Command::Reclaim(args) => module::reclaim(args, out),
+        Command::LruSort(args) => module::lru_sort(args, out),
+        Command::Features(args) => features::run(&args, out),
+        Command::Diagnose(args) => diagnose::run(&args, out),
+        Command::Version => sysinfo::version(out),
     }
 }
 

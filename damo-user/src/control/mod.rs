@@ -5,7 +5,9 @@
 //! through [`Files`], so that tests can put a kernel of their own behind it.
 
 mod error;
+pub mod features;
 mod files;
+pub mod module;
 pub mod others;
 pub mod params;
 mod plan;

@@ -1,21 +1,27 @@
 //! Values to text and pictures, in the forms of v1.7.3.
 
+mod bars;
 mod color;
 mod guide;
 mod heats;
 mod loss;
+mod module;
 mod picture;
 mod python;
 mod raw;
+mod sysinfo;
 mod wss;
 
+pub use bars::{Bar, write_bars};
 pub use color::Palette;
 pub use guide::write_guide;
 pub use heats::{HeatsForm, write_heats};
 pub use loss::{loss_line, write_gap};
+pub use module::{ModuleStatus, write_param};
 pub use picture::write_picture;
 pub use python::repr;
 pub use raw::{RawForm, RawWriter};
+pub use sysinfo::{Section, Sysinfo, features_json, no_damon};
 pub use wss::{WssForm, write_wss};
 
 use crate::model::units::{format_size, format_time};
