@@ -9,7 +9,7 @@ use clap::{Subcommand, ValueEnum};
 use super::params::{Deduced, ParamArgs, parse_params};
 use super::{Outcome, UsageError};
 use crate::control::params::{Params, Region, read};
-use crate::control::{ControlError, System, others};
+use crate::control::{System, others};
 use crate::sys::iomem;
 
 /// Print what parameter options mean, as json, yaml or text
@@ -78,13 +78,7 @@ pub struct StatusArgs {
 /// DAMON's files cannot be read.
 pub fn status(args: &StatusArgs, out: &mut dyn Write) -> Result<Outcome> {
     let system = System::live();
-    if !system.is_root {
-        return Err(ControlError::NotRoot.into());
-    }
-    let tree = system.admin();
-    if !tree.exists("kdamonds/nr_kdamonds") {
-        return Err(ControlError::NoDamon(tree.root().to_owned()).into());
-    }
+    let tree = system.damon()?;
     print(&read(&tree)?, args.format, args.raw, out)?;
     if let Format::Report = args.format {
         for kdamond in others::kdamonds(&system)? {

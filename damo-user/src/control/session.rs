@@ -61,13 +61,7 @@ impl Session {
         spec: &Spec,
         options: Options,
     ) -> Result<Session, ControlError> {
-        let tree = system.admin();
-        if !system.is_root {
-            return Err(ControlError::NotRoot);
-        }
-        if !tree.exists("kdamonds/nr_kdamonds") {
-            return Err(ControlError::NoDamon(tree.root().to_owned()));
-        }
+        let tree = system.damon()?;
         spec.validate()?;
         let pids: Vec<u32> = spec
             .targets
@@ -96,13 +90,7 @@ impl Session {
     /// # Errors
     /// Why not.
     pub fn check(system: &System, options: Options) -> Result<bool, ControlError> {
-        let tree = system.admin();
-        if !system.is_root {
-            return Err(ControlError::NotRoot);
-        }
-        if !tree.exists("kdamonds/nr_kdamonds") {
-            return Err(ControlError::NoDamon(tree.root().to_owned()));
-        }
+        system.damon()?;
         check_others(system, options)
     }
 

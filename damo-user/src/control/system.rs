@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::error::ControlError;
 use super::files::{Files, LiveFiles};
 use super::sysfs::Tree;
 
@@ -52,6 +53,21 @@ impl System {
             is_root: true,
             patience,
         }
+    }
+
+    /// DAMON's parameters, if there are any and we may reach them.
+    ///
+    /// # Errors
+    /// [`ControlError::NotRoot`], [`ControlError::NoDamon`].
+    pub fn damon(&self) -> Result<Tree, ControlError> {
+        if !self.is_root {
+            return Err(ControlError::NotRoot);
+        }
+        let tree = self.admin();
+        if !tree.exists("kdamonds/nr_kdamonds") {
+            return Err(ControlError::NoDamon(tree.root().to_owned()));
+        }
+        Ok(tree)
     }
 
     /// DAMON's parameters.

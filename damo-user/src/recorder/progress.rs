@@ -20,14 +20,14 @@ impl Progress {
         }
     }
 
-    /// Draws the line if it is time.
-    pub fn update(&mut self, elapsed: Duration, snapshots: u64, bytes: u64, lost: u64) {
-        let due = self
-            .drawn
-            .is_none_or(|at| at.elapsed() >= Duration::from_secs(1));
-        if !self.terminal || !due {
-            return;
-        }
+    /// Whether it is time to draw: what the line says costs a system call.
+    pub fn is_due(&self) -> bool {
+        let second = Duration::from_secs(1);
+        self.terminal && self.drawn.is_none_or(|at| at.elapsed() >= second)
+    }
+
+    /// Draws the line.
+    pub fn draw(&mut self, elapsed: Duration, snapshots: u64, bytes: u64, lost: u64) {
         self.drawn = Some(Instant::now());
         let seconds = elapsed.as_secs();
         let size = units::format_size(bytes as f64);

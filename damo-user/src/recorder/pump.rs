@@ -27,7 +27,7 @@ pub enum Ended {
     Target,
     /// The time that was asked for is over.
     Timeout,
-    /// SIGINT, SIGTERM or SIGHUP.
+    /// SIGINT, SIGQUIT, SIGTERM or SIGHUP.
     Signal,
     /// Somebody else switched our kdamond off.
     SwitchedOff,
@@ -117,13 +117,15 @@ impl Pump {
                     let _ = self.writer.tick(clock::monotonic_ns());
                     self.check_disk()?;
                     self.follow_names();
-                    let stats = self.writer.stats();
-                    progress.update(
-                        self.started.elapsed(),
-                        stats.snapshots,
-                        stats.bytes,
-                        self.tap.counters(self.kdamond)?.lost,
-                    );
+                    if progress.is_due() {
+                        let stats = self.writer.stats();
+                        progress.draw(
+                            self.started.elapsed(),
+                            stats.snapshots,
+                            stats.bytes,
+                            self.tap.counters(self.kdamond)?.lost,
+                        );
+                    }
                     if asked.elapsed() >= ASK {
                         asked = Instant::now();
                         if !session.is_on()? {

@@ -66,17 +66,26 @@ pub fn parse(text: &str) -> Result<Vec<(u64, u64)>, IomemError> {
     if blocks.iter().all(|&block| block == (0, 0)) {
         return Err(IomemError::Hidden);
     }
-    blocks.sort_unstable();
-    let mut merged: Vec<(u64, u64)> = Vec::with_capacity(blocks.len());
-    for (start, last) in blocks {
-        // The very last address cannot be one past any: it is left out.
-        let end = last.saturating_add(1);
+    // The very last address cannot be one past any: it is left out.
+    let ranges = blocks.into_iter();
+    Ok(merge(
+        ranges
+            .map(|(start, last)| (start, last.saturating_add(1)))
+            .collect(),
+    ))
+}
+
+/// Ranges `[start, end)` in ascending order, those that touch made one.
+pub fn merge(mut ranges: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
+    ranges.sort_unstable();
+    let mut merged: Vec<(u64, u64)> = Vec::with_capacity(ranges.len());
+    for (start, end) in ranges {
         match merged.last_mut() {
             Some(before) if start <= before.1 => before.1 = before.1.max(end),
             _ => merged.push((start, end)),
         }
     }
-    Ok(merged)
+    merged
 }
 
 /// `first-last` in hexadecimal.

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::sys::iomem;
+
 /// Where the kernel says it.
 const DEVICES: &str = "/sys/devices/system";
 
@@ -37,19 +39,10 @@ fn memory_below(devices: &Path, nodes: &[u32]) -> Result<Vec<(u64, u64)>, String
             }));
         }
     }
-    blocks.sort_unstable();
-    let mut merged: Vec<(u64, u64)> = Vec::new();
-    for (start, end) in blocks {
-        match merged.last_mut() {
-            Some(last) if last.1 >= start => last.1 = end,
-            _ => merged.push((start, end)),
-        }
+    if blocks.is_empty() {
+        return Err("there is no memory on it".to_owned());
     }
-    if merged.is_empty() {
-        Err("there is no memory on it".to_owned())
-    } else {
-        Ok(merged)
-    }
+    Ok(iomem::merge(blocks))
 }
 
 #[cfg(test)]
