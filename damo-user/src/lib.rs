@@ -1,7 +1,7 @@
 //! Record and analyse data accesses with DAMON.
 //!
 //! Floors, top to bottom; an arrow goes down only:
-//! `cli` (commands) → `recorder`, `render`, `import` → `store`, `control`,
+//! `cli` (commands) → `recorder`, `render`, `import` → `watch` → `store`, `control`,
 //! `source`, `analyze` → `sys`, `model`. See docs/DESIGN.md.
 
 pub mod analyze;
@@ -14,3 +14,4 @@ pub mod render;
 pub mod source;
 pub mod store;
 pub mod sys;
+pub mod watch;

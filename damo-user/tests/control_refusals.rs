@@ -4,8 +4,9 @@
 mod common;
 
 use common::fake_kernel::{ADMIN, FakeKernel, Fault, STAT, State, Version, When};
-use common::fixtures::{PAUSE, PID, kernel, spec, unharmed};
-use damo_user::control::{ControlError, Options, Session, Spec};
+use common::fixtures::{PAUSE, PID, kernel, params, unharmed};
+use damo_user::control::params::Params;
+use damo_user::control::{ControlError, Options, Session};
 use rustix::io::Errno;
 
 #[test]
@@ -18,11 +19,11 @@ fn somebody_elses_kdamond_is_named_and_left_alone() {
     kernel.set("kdamonds/0/contexts/0/targets/0/pid_target", "4242");
     kernel.set("kdamonds/0/state", "on");
     let before = kernel.dump();
-    let error = Session::prepare(&kernel.system(), &spec(), PAUSE).unwrap_err();
+    let error = Session::prepare(&kernel.system(), &params(), PAUSE).unwrap_err();
     assert_eq!(
         error.to_string(),
         "somebody else's kdamond 0 (thread 800, vaddr, watching process 4242 \"redis server\") is on; \
-         it was left alone; end what started it, or write off to kdamonds/0/state, and try again"
+         it was left alone; end what started it, or let --force switch it off meanwhile"
     );
     assert_eq!(kernel.writes(), 0);
     unharmed(&kernel, &before, "refused");
@@ -37,7 +38,7 @@ fn modules_are_named_and_left_alone() {
         let kernel = FakeKernel::new(Version::V7_3);
         kernel.start_process(PID, "victim");
         kernel.set(&format!("/sys/module/{module}/parameters/enabled"), "Y");
-        let error = Session::prepare(&kernel.system(), &spec(), PAUSE).unwrap_err();
+        let error = Session::prepare(&kernel.system(), &params(), PAUSE).unwrap_err();
         assert!(error.to_string().starts_with(says), "{error}");
         assert_eq!(kernel.writes(), 0);
     }
@@ -46,7 +47,7 @@ fn modules_are_named_and_left_alone() {
 #[test]
 fn damon_stat_is_paused_only_when_that_is_asked_for() {
     let kernel = kernel(Version::V7_3);
-    let error = Session::prepare(&kernel.system(), &spec(), Options::default()).unwrap_err();
+    let error = Session::prepare(&kernel.system(), &params(), Options::default()).unwrap_err();
     assert!(
         error
             .to_string()
@@ -55,7 +56,7 @@ fn damon_stat_is_paused_only_when_that_is_asked_for() {
     );
     assert!(error.to_string().contains("--pause-damon-stat"), "{error}");
     assert_eq!(kernel.writes(), 0);
-    let session = Session::prepare(&kernel.system(), &spec(), PAUSE).unwrap();
+    let session = Session::prepare(&kernel.system(), &params(), PAUSE).unwrap();
     assert_eq!(kernel.get(STAT), "N");
     drop(session);
     assert_eq!(kernel.get(STAT), "Y");
@@ -66,7 +67,7 @@ fn damon_stat_that_comes_between_is_named() {
     let kernel = FakeKernel::new(Version::V6_17);
     kernel.start_process(PID, "victim");
     let before = kernel.dump();
-    let mut session = Session::prepare(&kernel.system(), &spec(), PAUSE).unwrap();
+    let mut session = Session::prepare(&kernel.system(), &params(), PAUSE).unwrap();
     kernel.set(STAT, "Y");
     let error = session.turn_on().unwrap_err();
     assert!(error.to_string().starts_with("DAMON_STAT runs"), "{error}");
@@ -84,7 +85,7 @@ fn parameters_that_somebody_else_changes_are_noticed() {
         let path = format!("{ADMIN}/kdamonds/0/contexts/0/targets/0/pid_target");
         state.store(path.as_ref(), "1").unwrap();
     });
-    let error = Session::prepare(&kernel.system(), &spec(), PAUSE).unwrap_err();
+    let error = Session::prepare(&kernel.system(), &params(), PAUSE).unwrap_err();
     assert!(matches!(error, ControlError::Overwritten { .. }), "{error}");
     unharmed(&kernel, &before, "refused");
 }
@@ -93,7 +94,7 @@ fn parameters_that_somebody_else_changes_are_noticed() {
 fn a_lock_that_stays_held_ends_in_time() {
     let kernel = kernel(Version::V6_17);
     kernel.hold_lock(true);
-    let error = Session::prepare(&kernel.system(), &spec(), PAUSE).unwrap_err();
+    let error = Session::prepare(&kernel.system(), &params(), PAUSE).unwrap_err();
     assert!(error.to_string().contains("holds DAMON's lock"), "{error}");
     assert_eq!(kernel.writes(), 0);
 }
@@ -103,7 +104,7 @@ fn kernels_reasons_get_a_name() {
     let expect = |errno: Errno, says: &str| {
         let kernel = FakeKernel::new(Version::V7_3);
         kernel.start_process(PID, "victim");
-        let mut session = Session::prepare(&kernel.system(), &spec(), PAUSE).unwrap();
+        let mut session = Session::prepare(&kernel.system(), &params(), PAUSE).unwrap();
         let fault = Fault {
             at: 1,
             times: usize::MAX - 1,
@@ -129,7 +130,7 @@ fn an_unknown_user_of_damon_is_named_by_its_thread() {
     kernel.start_process(PID, "victim");
     // debugfs: neither sysfs nor a module knows of it.
     kernel.state(|state| state.foreign_kdamond());
-    let mut session = Session::prepare(&kernel.system(), &spec(), PAUSE).unwrap();
+    let mut session = Session::prepare(&kernel.system(), &params(), PAUSE).unwrap();
     let error = session.turn_on().unwrap_err();
     assert!(
         error.to_string().contains("by the kdamond thread 800"),
@@ -139,24 +140,24 @@ fn an_unknown_user_of_damon_is_named_by_its_thread() {
 
 #[test]
 fn nothing_is_written_for_what_cannot_be() {
-    let refused = |change: fn(&mut Spec), root: bool, says: &str| {
+    let refused = |change: fn(&mut Params), root: bool, says: &str| {
         let kernel = kernel(Version::V6_12);
-        let mut spec = spec();
-        change(&mut spec);
+        let mut params = params();
+        change(&mut params);
         let mut system = kernel.system();
         system.is_root = root;
-        let error = Session::prepare(&system, &spec, PAUSE).unwrap_err();
+        let error = Session::prepare(&system, &params, PAUSE).unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
         assert_eq!(kernel.writes(), 0, "{says}");
     };
     refused(|_| {}, false, "sudo");
     refused(
-        |spec| spec.nr_regions.0 = 2,
+        |params| params.kdamonds[0].contexts[0].nr_regions.min = 2,
         true,
         "--minr 2: must be at least 3 (kdamonds[0].contexts[0].nr_regions.min)",
     );
     refused(
-        |spec| spec.targets[0].pid = Some(9),
+        |params| params.kdamonds[0].contexts[0].targets[0].pid = Some(9),
         true,
         "no such process: 9",
     );
@@ -167,7 +168,7 @@ fn a_kernel_without_damon_is_named() {
     let kernel = FakeKernel::new(Version::V6_12);
     let mut system = kernel.system();
     system.sysfs_admin = "/nowhere/admin".into();
-    let error = Session::prepare(&system, &spec(), PAUSE).unwrap_err();
+    let error = Session::prepare(&system, &params(), PAUSE).unwrap_err();
     assert!(
         error.to_string().contains("no DAMON sysfs interface"),
         "{error}"
@@ -181,7 +182,7 @@ fn an_operations_set_that_was_not_built_is_named() {
     kernel.start_process(PID, "victim");
     let before = kernel.dump();
     kernel.state(|state| state.only_paddr = true);
-    let error = Session::prepare(&kernel.system(), &spec(), PAUSE).unwrap_err();
+    let error = Session::prepare(&kernel.system(), &params(), PAUSE).unwrap_err();
     assert_eq!(
         error.to_string(),
         "--ops vaddr: this kernel's DAMON has only paddr"

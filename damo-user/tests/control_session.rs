@@ -6,13 +6,13 @@ mod common;
 use std::sync::Arc;
 
 use common::fake_kernel::{FakeKernel, Fault, STAT, State, Version, When};
-use common::fixtures::{PAUSE, PID, kernel, spec, unharmed};
+use common::fixtures::{PAUSE, PID, kernel, params, unharmed};
 use damo_user::control::{ControlError, Leftover, Session, others};
 use rustix::io::Errno;
 
 /// A whole recording; what it came to does not matter.
 fn use_damon(kernel: &Arc<FakeKernel>) -> Result<(), ControlError> {
-    let mut session = Session::prepare(&kernel.system(), &spec(), PAUSE)?;
+    let mut session = Session::prepare(&kernel.system(), &params(), PAUSE)?;
     session.turn_on()?;
     session.is_on()?;
     session.restore().map_err(|left| ControlError::AndLeft {
@@ -26,7 +26,7 @@ fn sets_up_switches_on_and_puts_back() {
     for version in Version::ALL {
         let kernel = kernel(version);
         let before = kernel.dump();
-        let mut session = Session::prepare(&kernel.system(), &spec(), PAUSE).unwrap();
+        let mut session = Session::prepare(&kernel.system(), &params(), PAUSE).unwrap();
         assert!(!session.is_on().unwrap());
         let context = "kdamonds/0/contexts/0";
         for (path, value) in [
@@ -45,9 +45,10 @@ fn sets_up_switches_on_and_puts_back() {
         ] {
             assert_eq!(kernel.get(&path), value, "{path}");
         }
-        let tid = session.turn_on().unwrap();
+        let tids = session.turn_on().unwrap();
+        let [tid] = tids[..] else { panic!() };
         assert!(session.is_on().unwrap());
-        assert_eq!(session.tid(), Some(tid));
+        assert_eq!(session.tids(), [tid]);
         assert_eq!(kernel.get("kdamonds/0/pid"), tid.to_string());
         assert_eq!(others::kdamond_threads(&kernel.system()).unwrap(), [tid]);
 
@@ -66,7 +67,7 @@ fn dropping_restores() {
     let before = kernel.dump();
     let system = kernel.system();
     let panicked = std::thread::spawn(move || {
-        let mut session = Session::prepare(&system, &spec(), PAUSE).unwrap();
+        let mut session = Session::prepare(&system, &params(), PAUSE).unwrap();
         session.turn_on().unwrap();
         panic!("as a bug would");
     });
@@ -158,7 +159,7 @@ fn only_on_and_off_are_sent() {
 fn what_stays_broken_is_reported_and_can_be_tried_again() {
     let kernel = kernel(Version::V6_17);
     let before = kernel.dump();
-    let mut session = Session::prepare(&kernel.system(), &spec(), PAUSE).unwrap();
+    let mut session = Session::prepare(&kernel.system(), &params(), PAUSE).unwrap();
     session.turn_on().unwrap();
     let broken = Fault {
         at: 1,
@@ -170,7 +171,7 @@ fn what_stays_broken_is_reported_and_can_be_tried_again() {
     assert!(
         matches!(
             left.0.as_slice(),
-            [Leftover::StillOn(_), Leftover::StatOff(_)]
+            [Leftover::StillOn(_), Leftover::ModuleOff { .. }]
         ),
         "{left}"
     );
@@ -191,8 +192,8 @@ fn damon_stat_that_was_off_stays_off() {
 fn another_kdamond_in_our_place_is_not_switched_off() {
     let kernel = FakeKernel::new(Version::V7_3);
     kernel.start_process(PID, "victim");
-    let mut session = Session::prepare(&kernel.system(), &spec(), PAUSE).unwrap();
-    let ours = session.turn_on().unwrap();
+    let mut session = Session::prepare(&kernel.system(), &params(), PAUSE).unwrap();
+    let ours = session.turn_on().unwrap()[0];
     kernel.set("kdamonds/0/state", "off");
     kernel.set("kdamonds/0/state", "on");
     let theirs = kernel.get("kdamonds/0/pid");

@@ -3,12 +3,14 @@
 use std::ops::AddAssign;
 
 /// Tests that passed and failed.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
     /// How many passed.
     pub passed: u64,
     /// How many failed.
     pub failed: u64,
+    /// Names of those that failed.
+    pub names: Vec<String>,
 }
 
 impl Tally {
@@ -23,14 +25,26 @@ impl Tally {
         Some(Self {
             passed: count("passed")?,
             failed: count("failed")?,
+            names: Vec::new(),
         })
+    }
+
+    /// Adds what a line of a harness's output says, if it says anything.
+    pub fn add_line(&mut self, line: &str) {
+        if let Some(counted) = Self::of_line(line) {
+            *self += counted;
+        } else if let Some(rest) = line.trim_start().strip_prefix("test ")
+            && let Some((name, _)) = rest.split_once(" ... FAILED")
+        {
+            self.names.push(name.to_owned());
+        }
     }
 
     /// Sums all result lines of a harness's output.
     pub fn of_output(output: &str) -> Self {
         let mut sum = Self::default();
-        for tally in output.lines().filter_map(Self::of_line) {
-            sum += tally;
+        for line in output.lines() {
+            sum.add_line(line);
         }
         sum
     }
@@ -40,6 +54,7 @@ impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         self.passed = self.passed.saturating_add(other.passed);
         self.failed = self.failed.saturating_add(other.failed);
+        self.names.extend(other.names);
     }
 }
 
@@ -52,6 +67,7 @@ mod tests {
         let output = "\
 running 3 tests
 test a ... ok
+test b ... FAILED
 test result: FAILED. 2 passed; 1 failed; 4 ignored; 0 measured; 5 filtered out; finished in 1.20s
 test result: ok. 10 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
 a test result: ok. 7 passed; 7 failed;
@@ -60,6 +76,7 @@ test result: ok.
         let sum = Tally {
             passed: 12,
             failed: 1,
+            names: vec!["b".to_owned()],
         };
         assert_eq!(Tally::of_output(output), sum);
     }

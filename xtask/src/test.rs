@@ -198,6 +198,7 @@ fn side_by_side(myself: &Path, lines: &[String], filter: &[&str]) -> Result<Tall
     for error in errors {
         eprintln!("guest {error}");
         tally.failed += 1;
+        tally.names.push(error);
     }
     Ok(tally)
 }
@@ -219,15 +220,32 @@ fn guest(myself: &Path, line: &str, filter: &[&str]) -> Result<Tally> {
         .context("a guest cannot be started")?;
     let text = String::from_utf8_lossy(&output.stdout);
     let mut out = std::io::stdout().lock();
-    writeln!(out, "--- guest {line} ---\n{}", text.trim())?;
-    out.write_all(&output.stderr)?;
     let tally = Tally::of_output(&text);
+    writeln!(
+        out,
+        "--- guest {line} ---\n{}",
+        told(&text, tally.failed > 0)
+    )?;
+    out.write_all(&output.stderr)?;
     ensure!(
         output.status.success() || tally.failed > 0,
-        "the guest failed: see above"
+        "the guest failed: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
     );
     some(tally)
 }
+
+/// What is worth reading of a guest's output: everything if it failed, else
+/// without the pictures.
+fn told(text: &str, failed: bool) -> String {
+    let picture =
+        |line: &str| line.len() > PICTURE && line.bytes().all(|b| b.is_ascii_digit() || b == b' ');
+    let lines = text.trim().lines().filter(|line| failed || !picture(line));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Lines of digits that are longer than this are a heatmap's.
+const PICTURE: usize = 60;
 
 /// A command that ends when the thread that starts it does.
 fn tied(program: &Path) -> Command {
@@ -250,9 +268,7 @@ fn counting(command: &mut Command) -> Result<Tally> {
     for line in BufReader::new(stdout).split(b'\n') {
         let line = line?;
         let line = String::from_utf8_lossy(&line);
-        if let Some(counted) = Tally::of_line(&line) {
-            tally += counted;
-        }
+        tally.add_line(&line);
         println!("{line}");
     }
     let status = child.wait()?;
@@ -264,6 +280,9 @@ fn counting(command: &mut Command) -> Result<Tally> {
 #[derive(Default)]
 struct Steps {
     tally: Tally,
+    /// What failed, and why if that is known: said again at the end, since logs
+    /// are long and get cut.
+    failed: Vec<String>,
 }
 
 impl Steps {
@@ -271,21 +290,30 @@ impl Steps {
     fn step(&mut self, name: &str, work: impl FnOnce() -> Result<Tally>) -> bool {
         println!("== {name}");
         let start = Instant::now();
+        let mut why = String::new();
         let tally = work().unwrap_or_else(|error| {
             eprintln!("{name}: {error:#}");
+            why = format!(": {error:#}");
             Tally {
-                passed: 0,
                 failed: 1,
+                ..Tally::default()
             }
         });
-        self.tally += tally;
+        why.extend(tally.names.iter().map(|test| format!("\n    {test}")));
         let good = tally.failed == 0;
+        if !good {
+            self.failed.push(format!("{name}{why}"));
+        }
+        self.tally += tally;
         let word = if good { "ok" } else { "FAILED" };
         println!("== {name}: {word}, {:.1} s", start.elapsed().as_secs_f64());
         good
     }
 
     fn finish(&self) -> ExitCode {
+        for failed in &self.failed {
+            println!("FAILED {failed}");
+        }
         println!("{} passed, {} failed", self.tally.passed, self.tally.failed);
         ExitCode::from(u8::from(self.tally.failed > 0))
     }
@@ -298,11 +326,16 @@ mod tests {
     #[test]
     fn a_failing_step_is_counted_once() {
         let mut steps = Steps::default();
-        let tally = |passed, failed| Tally { passed, failed };
+        let tally = |passed, failed| Tally {
+            passed,
+            failed,
+            names: Vec::new(),
+        };
         assert!(steps.step("good", || Ok(tally(3, 0))));
         assert!(!steps.step("tests", || Ok(tally(1, 2))));
         assert!(!steps.step("broken", || bail!("no tests")));
         assert_eq!(steps.tally, tally(4, 3));
+        assert_eq!(steps.failed, ["tests", "broken: no tests"]);
     }
 
     #[test]

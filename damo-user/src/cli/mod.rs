@@ -7,6 +7,10 @@ mod module;
 mod params;
 mod record;
 mod report;
+mod request;
+mod schemes;
+mod start;
+mod stop;
 mod sysinfo;
 
 use std::io::{self, BufWriter, Write};
@@ -42,6 +46,12 @@ struct Cli {
 enum Command {
     /// Record data accesses into a file
     Record(record::Args),
+    /// Switch DAMON on and leave it on
+    Start(start::Args),
+    /// End what `damo start` began, and put back what was before
+    Stop(stop::Args),
+    /// Apply schemes to memory, until the target ends
+    Schemes(schemes::Args),
     /// Print what parameter options mean, as json, yaml or text
     Args(args::Args),
     /// What DAMON's sysfs files say, and who runs; changes nothing
@@ -92,7 +102,10 @@ pub fn run() -> ExitCode {
 
 fn dispatch(command: Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     match command {
-        Command::Record(args) => record::run(args),
+        Command::Record(args) => record::run(args, out),
+        Command::Start(args) => start::run(&args, out),
+        Command::Stop(args) => stop::run(&args, out),
+        Command::Schemes(args) => schemes::run(&args, out),
         Command::Args(args) => args::run(args, out),
         Command::Status(args) => args::status(&args, out),
         Command::Report(args) => report::run(args, out),

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use crate::model::Ops;
 
 use super::others::{Kdamond, Module, RunningModule};
-use super::params::ParamError;
+use super::ownership::{By, LockError, NoteError};
+use super::params::{ParamError, Unplanned};
 use super::save::RestoreError;
 use super::sysfs::FileError;
 
@@ -25,7 +26,35 @@ pub enum ControlError {
     NoDamon(PathBuf),
     /// A parameter that DAMON would refuse.
     #[error(transparent)]
-    Spec(#[from] ParamError),
+    Param(#[from] ParamError),
+    /// A parameter that this kernel's DAMON does not have.
+    #[error(transparent)]
+    Unplanned(#[from] Unplanned),
+    /// Another damo is at it.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// Nothing can be written down.
+    #[error(transparent)]
+    Note(#[from] NoteError),
+    /// Another damo uses DAMON.
+    #[error("another damo ({0}) uses DAMON; end it, or wait for its end")]
+    AnotherDamo(By),
+    /// A damo was killed.
+    #[error("{0}; `damo stop --stale` puts everything back")]
+    Stale(String),
+    /// Ours, and meant to stay.
+    #[error(
+        "damo started kdamond {index} already ({by}); `damo tune` changes what it does, `damo stop` ends it"
+    )]
+    OursRuns {
+        /// Its folder's number.
+        index: usize,
+        /// Who started it.
+        by: By,
+    },
+    /// What an earlier `damo start` changed is not as it was.
+    #[error("an earlier `damo start`, whose kdamonds have ended, cannot be undone: {0}")]
+    Ended(NotRestored),
     /// A target's process is not there.
     #[error("no such process: {0}")]
     NoProcess(u32),
@@ -39,13 +68,28 @@ pub enum ControlError {
     },
     /// Somebody else's kdamond is on.
     #[error(
-        "somebody else's {0} is on; it was left alone; end what started it, or write off to kdamonds/{index}/state, and try again",
-        index = .0.index
+        "somebody else's {0} is on; it was left alone; end what started it, or let --force switch it off meanwhile"
     )]
     KdamondRuns(Box<Kdamond>),
     /// A module that wants DAMON for itself is on.
     #[error("{}", module_runs(.0))]
     ModuleRuns(RunningModule),
+    /// There is nothing to stop.
+    #[error("{}", nothing_of_ours(*.stale, .others))]
+    NothingOfOurs {
+        /// What a killed damo left was asked for.
+        stale: bool,
+        /// What runs that is not ours.
+        others: Vec<String>,
+    },
+    /// Nothing ran any more.
+    #[error(
+        "nothing of ours was running: what damo started ({0}) has ended by itself; DAMON's former parameters were put back"
+    )]
+    EndedBefore(By),
+    /// Not everything is back.
+    #[error(transparent)]
+    NotRestored(NotRestored),
     /// A file of the kernel's failed.
     #[error(transparent)]
     File(#[from] FileError),
@@ -91,6 +135,20 @@ pub enum ControlError {
     },
 }
 
+fn nothing_of_ours(stale: bool, others: &[String]) -> String {
+    let nothing = match stale {
+        true => "no killed damo has left anything",
+        false => "nothing that damo started is on",
+    };
+    match others {
+        [] => format!("{nothing}; there is nothing to stop"),
+        others => format!(
+            "{nothing}; somebody else's {} is on, and was left alone; --force stops that too",
+            others.join(" and ")
+        ),
+    }
+}
+
 fn module_runs(running: &RunningModule) -> String {
     let thread = match running.tid {
         Some(tid) => format!(" (thread {tid})"),
@@ -101,7 +159,7 @@ fn module_runs(running: &RunningModule) -> String {
         Module::Stat => {
             "--pause-damon-stat pauses it meanwhile and switches it on again".to_owned()
         }
-        _ => format!("write N to /sys/module/{} if it may stop", module.switch()),
+        _ => "--force switches it off meanwhile and on again".to_owned(),
     };
     format!("{module} runs{thread} and lets nobody else use DAMON; {remedy}")
 }
@@ -118,7 +176,7 @@ fn kdamond_list(threads: &[u32]) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum Leftover {
     /// Our kdamond does not stop.
-    #[error("kdamond 0 is still on: {0}; write off to kdamonds/0/state")]
+    #[error("damo's kdamond is still on: {0}; `damo stop` tries again")]
     StillOn(FileError),
     /// What runs is not ours any more.
     #[error(
@@ -128,12 +186,30 @@ pub enum Leftover {
     /// The parameters.
     #[error(transparent)]
     Parameters(#[from] RestoreError),
-    /// DAMON_STAT is still off.
-    #[error("DAMON_STAT is still off: {0}; write Y to /sys/module/{path}", path = Module::Stat.switch())]
-    StatOff(FileError),
-    /// DAMON_STAT was switched on, and reads off.
-    #[error("DAMON_STAT did not start again; write Y to /sys/module/{path}", path = Module::Stat.switch())]
-    StatNotOn,
+    /// Somebody else's kdamond, switched off by `--force`, is still off.
+    #[error(
+        "somebody else's kdamond {index} is still off: {error}; write on to kdamonds/{index}/state"
+    )]
+    KdamondOff {
+        /// Its folder's number.
+        index: usize,
+        /// Why.
+        error: FileError,
+    },
+    /// A module is still off.
+    #[error("{module} is still off: {error}; write Y to /sys/module/{path}", path = .module.switch())]
+    ModuleOff {
+        /// Which.
+        module: Module,
+        /// Why.
+        error: FileError,
+    },
+    /// A module was switched on, and reads off.
+    #[error("{0} did not start again; write Y to /sys/module/{path}", path = .0.switch())]
+    ModuleNotOn(Module),
+    /// Everything is back, and the note of it stays.
+    #[error(transparent)]
+    Note(#[from] NoteError),
 }
 
 /// All that could not be put back.

@@ -1,28 +1,32 @@
 //! DAMON's parameters: what is set, how it is written, and how it is put back.
 //!
-//! [`Spec`] says what is wanted, [`plan`] turns it into the ordered list of
-//! writes, [`Session`] does them and undoes them. Everything reaches the kernel
+//! [`params::Params`] say what is wanted, [`params::plan_params`] turns them into
+//! the ordered list of writes, [`Session`] does them and undoes them, [`ownership`]
+//! tells the next damo what is ours. Everything reaches the kernel
 //! through [`Files`], so that tests can put a kernel of their own behind it.
 
 mod error;
 pub mod features;
 mod files;
+mod interface;
 pub mod module;
 pub mod others;
+pub mod ownership;
 pub mod params;
 mod plan;
 mod save;
 mod session;
-mod spec;
+mod stop;
 mod sysfs;
 mod system;
 
 pub use error::{ControlError, Leftover, NotRestored};
 pub use files::{Entry, Files, Kind, LiveFiles};
+pub use interface::{Interface, SavedBy};
 pub use others::{Kdamond, Module, RunningModule};
-pub use plan::{Write, plan};
+pub use plan::Write;
 pub use save::{Difference, Folder, RestoreError, Saved};
 pub use session::{Options, Session};
-pub use spec::{Spec, TargetSpec};
+pub use stop::Stop;
 pub use sysfs::{FileError, Tree};
 pub use system::System;

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{Intervals, TargetInfo};
 use crate::sys::process::Stat;
 
@@ -46,8 +48,30 @@ impl fmt::Display for Kdamond {
     }
 }
 
+/// A kdamond's thread, as nothing else can be: thread ids come again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thread {
+    /// Its id.
+    pub tid: u32,
+    /// When it started, in clock ticks after boot.
+    pub start_ticks: u64,
+}
+
+impl Thread {
+    /// The kdamond of this id, if there is one.
+    pub fn find(system: &System, tid: u32) -> Option<Thread> {
+        let text = system.proc_tree().read(format!("{tid}/stat")).ok()?;
+        let stat = Stat::parse(&text)?;
+        stat.is_kdamond().then_some(Thread {
+            tid,
+            start_ticks: stat.start_ticks,
+        })
+    }
+}
+
 /// A kernel module that runs a kdamond of its own, and wants to be the only one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Module {
     /// DAMON_STAT: access statistics of the whole machine; on by default in
     /// many kernels from 6.17 on.
@@ -192,10 +216,7 @@ pub fn kdamond_threads(system: &System) -> Result<Vec<u32>, FileError> {
         let Ok(text) = proc.read(format!("{tid}/stat")) else {
             continue;
         };
-        // Any process can take the name; only the kernel's threads have the flag.
-        if Stat::parse(&text)
-            .is_some_and(|stat| stat.kernel_thread && stat.comm.starts_with("kdamond."))
-        {
+        if Stat::parse(&text).is_some_and(|stat| stat.is_kdamond()) {
             threads.push(tid);
         }
     }

@@ -117,6 +117,14 @@ impl Saved {
         }
     }
 
+    /// All values, in an order in which they can be written to folders that are
+    /// not there yet: paths below the `admin` folder.
+    pub fn writes(&self) -> Vec<(PathBuf, String)> {
+        let mut writes = Vec::new();
+        self.root.writes(Path::new(""), &mut writes);
+        writes
+    }
+
     /// Where `found` is not as this, in order of paths.
     pub fn differences(&self, found: &Saved) -> Vec<Difference> {
         let (saved, found) = (self.flat(), found.flat());
@@ -151,6 +159,18 @@ impl Saved {
 }
 
 impl Folder {
+    fn writes(&self, at: &Path, into: &mut Vec<(PathBuf, String)>) {
+        for counts in [true, false] {
+            let files = self.files.iter();
+            for (name, value) in files.filter(|(name, _)| is_count(name) == counts) {
+                into.push((at.join(name), value.clone()));
+            }
+        }
+        for (name, folder) in &self.folders {
+            folder.writes(&at.join(name), into);
+        }
+    }
+
     fn flatten(&self, at: &Path, into: &mut BTreeMap<PathBuf, String>) {
         for (name, value) in &self.files {
             into.insert(at.join(name), value.clone());

@@ -1,137 +1,147 @@
 //! DAMON in our hands for a while: checked, saved, set up, on, off, put back.
 //!
-//! Only `on` and `off` are ever written to a kdamond's `state`. Every other
+//! Only `on` and `off` are ever written to a kdamond's `state` here. Every other
 //! command to a kdamond that has stopped by itself, which it does when its
 //! targets end, can BUG some kernels with DAMON's lock held.
 
 use std::time::Duration;
 
-use super::error::{ControlError, Leftover, NotRestored};
-use super::others::{self, Module};
-use super::plan::{Write, plan};
-use super::save::Saved;
-use super::spec::Spec;
-use super::sysfs::{FileError, Tree, insist, retry};
-use super::system::System;
 use rustix::io::Errno;
 
-const STATE: &str = "kdamonds/0/state";
-const PID: &str = "kdamonds/0/pid";
+use super::error::{ControlError, Leftover, NotRestored};
+use super::interface::Interface;
+use super::others::{self, Module, Thread};
+use super::ownership::{Claim, Lock, Note, NoteError, Notes, Whose};
+use super::params::Params;
+use super::sysfs::{FileError, insist, retry};
+use super::system::System;
 
-/// What [`Session::prepare`] may do beyond DAMON's sysfs files.
+/// What [`Session::prepare`] may do to others' use of DAMON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// DAMON_STAT, if it is on, may be switched off meanwhile.
     pub pause_damon_stat: bool,
+    /// Others' kdamonds, DAMON_RECLAIM and DAMON_LRU_SORT may be switched off
+    /// meanwhile.
+    pub force: bool,
 }
 
-/// DAMON set up as a [`Spec`] says, and the way back.
+/// Others that are to be switched off meanwhile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct InTheWay {
+    kdamonds: Vec<usize>,
+    modules: Vec<Module>,
+}
+
+/// DAMON set up as [`Params`] say, and the way back, which is also written down:
+/// see [`super::ownership`].
 ///
 /// Calls block for up to [`System::patience`] when DAMON's lock is held.
 /// Dropping it restores too; an error is then printed, in one line.
 #[derive(Debug)]
 pub struct Session {
     system: System,
+    interface: Interface,
     pids: Vec<u32>,
-    saved: Saved,
-    undo: Undo,
-}
-
-/// What is to be undone, in reverse order.
-#[derive(Debug, Default)]
-struct Undo {
-    stat_paused: bool,
-    staged: bool,
-    /// `on` was written with success, and `off` not yet.
-    switched_on: bool,
-    /// Our kdamond's thread, once seen.
-    tid: Option<u32>,
-    /// A failed restore has been reported.
-    reported: bool,
+    /// How many kdamonds there are to switch on.
+    nr_kdamonds: usize,
+    note: Note,
+    notes: Option<Notes>,
+    /// Nothing is to be undone when this is dropped: it was reported, or it is
+    /// to stay.
+    settled: bool,
+    _lock: Option<Lock>,
 }
 
 impl Session {
-    /// Checks that DAMON can be used, saves what is set, and sets what `spec`
-    /// says. Nothing is on afterwards.
+    /// Checks that DAMON can be used, saves what is set, and sets what `params`
+    /// say. Nothing is on afterwards.
     ///
     /// # Errors
     /// See [`ControlError`]; everything is as it was then, unless it says so.
     pub fn prepare(
         system: &System,
-        spec: &Spec,
+        params: &Params,
         options: Options,
     ) -> Result<Session, ControlError> {
         let tree = system.damon()?;
-        spec.validate()?;
-        let pids: Vec<u32> = spec
-            .targets
-            .iter()
-            .filter_map(|target| target.pid)
-            .collect();
+        params.validate()?;
+        let pids = params.pids();
         check_processes(system, &pids)?;
-        let pause_stat = check_others(system, options)?;
+        let lock = system.lock()?;
+        let notes = system.notes();
+        check_note(system, notes.as_ref())?;
+        let others = check_others(system, options)?;
+        let lock = put_back_ended(system, notes.as_ref(), lock)?;
 
+        let interface = Interface::Sysfs(tree, system.release);
+        let mut note = Note::begin(&system.boot_id, interface.save()?);
+        note.stopped = others.kdamonds;
+        note.paused = others.modules;
         let mut session = Session {
             system: system.clone(),
+            interface,
             pids,
-            saved: Saved::read(&tree)?,
-            undo: Undo::default(),
+            nr_kdamonds: params.kdamonds.len(),
+            note,
+            notes,
+            settled: false,
+            _lock: lock,
         };
-        match session.set_up(&tree, spec, pause_stat) {
+        match session.set_up(params) {
             Ok(()) => Ok(session),
             Err(error) => Err(session.undo_after(error)),
         }
     }
 
+    /// Takes up what was written down, to [`Session::restore`] it.
+    pub fn resume(system: &System, note: Note, lock: Option<Lock>) -> Session {
+        Session {
+            system: system.clone(),
+            interface: Interface::of(system, &note.saved),
+            pids: Vec::new(),
+            nr_kdamonds: 0,
+            note,
+            notes: system.notes(),
+            settled: false,
+            _lock: lock,
+        }
+    }
+
     /// Checks, changing nothing, whether DAMON can be used at all: the rights,
-    /// the interface, and that nobody else uses it. Returns whether DAMON_STAT
-    /// runs and is to be paused.
+    /// the interface, and that nobody else uses it.
     ///
     /// # Errors
     /// Why not.
-    pub fn check(system: &System, options: Options) -> Result<bool, ControlError> {
+    pub fn check(system: &System, options: Options) -> Result<(), ControlError> {
         system.damon()?;
-        check_others(system, options)
+        check_note(system, system.notes().as_ref())?;
+        check_others(system, options).map(drop)
     }
 
-    fn set_up(&mut self, tree: &Tree, spec: &Spec, pause_stat: bool) -> Result<(), ControlError> {
-        if pause_stat {
-            // Noted first: a write that fails may have had its effect.
-            self.undo.stat_paused = true;
-            self.system
-                .module_tree()
-                .write(Module::Stat.switch(), "N")?;
+    fn set_up(&mut self, params: &Params) -> Result<(), ControlError> {
+        // Noted first: a write that fails may have had its effect, and we may be
+        // killed after any of them.
+        self.note.staged = self.note.stopped.is_empty();
+        self.write_note()?;
+        for index in self.note.stopped.clone() {
+            self.interface.switch_off(index)?;
         }
-        self.undo.staged = true;
-        let writes = plan(spec);
-        for Write { path, value } in &writes {
-            tree.write(path, value)?;
+        for module in self.note.paused.clone() {
+            self.system.module_tree().write(module.switch(), "N")?;
         }
-        let available = "kdamonds/0/contexts/0/avail_operations";
-        if tree.exists(available) {
-            let available = tree.read(available)?;
-            if !available
-                .split_whitespace()
-                .any(|ops| ops == spec.ops.keyword())
-            {
-                let available = available.split_whitespace().collect::<Vec<_>>().join(", ");
-                return Err(ControlError::NoOps {
-                    ops: spec.ops,
-                    available,
-                });
-            }
+        if !self.note.staged {
+            self.note.staged = true;
+            self.write_note()?;
         }
-        for Write { path, value } in &writes {
-            let found = tree.read(path)?;
-            if found != *value {
-                return Err(ControlError::Overwritten {
-                    path: path.clone(),
-                    written: value.clone(),
-                    found,
-                });
-            }
+        self.interface.stage(params)
+    }
+
+    fn write_note(&self) -> Result<(), NoteError> {
+        match &self.notes {
+            Some(notes) => notes.write(&self.note),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Restores because of `error`, which then also says what is left.
@@ -145,30 +155,63 @@ impl Session {
         }
     }
 
-    /// Switches DAMON on and returns the thread id of its kdamond. Events may
-    /// come before this returns.
+    /// Switches DAMON on and returns the thread ids of our kdamonds, in order.
+    /// Events may come before this returns.
     ///
     /// # Errors
     /// DAMON did not start; [`Session::restore`] is still to be called.
     /// [`ControlError::EndedAtOnce`]: it started, and its targets were gone.
-    pub fn turn_on(&mut self) -> Result<u32, ControlError> {
-        let tree = self.system.admin();
+    pub fn turn_on(&mut self) -> Result<Vec<u32>, ControlError> {
+        let claim = |index| Claim {
+            index,
+            thread: None,
+        };
+        self.note.kdamonds = (0..self.nr_kdamonds).map(claim).collect();
+        self.write_note()?;
+        let mut tids = Vec::new();
+        for index in 0..self.nr_kdamonds {
+            // What comes after one that fails was not touched.
+            if let Err(error) = self.turn_one_on(index) {
+                self.note.kdamonds.truncate(index);
+                return Err(error);
+            }
+            match self.see(index) {
+                Ok(tid) => tids.push(tid),
+                Err(error) => {
+                    self.note.kdamonds.truncate(index + 1);
+                    return Err(error);
+                }
+            }
+        }
+        self.write_note()?;
+        Ok(tids)
+    }
+
+    fn turn_one_on(&self, index: usize) -> Result<(), ControlError> {
         let busy = |error: &FileError| error.errno() == Some(Errno::BUSY);
         let lock_may_be_held = |error: &FileError| {
             // A module or another kdamond is not going to make way.
             busy(error) && matches!(self.who_is_in_the_way(), Ok(None))
         };
         let result = retry(
-            tree.patience(),
-            || tree.write_once(STATE, "on"),
+            self.system.patience,
+            || self.interface.switch_on(index),
             lock_may_be_held,
         );
-        if let Err(error) = result {
-            return Err(self.why_not_on(error)?);
+        match result {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.why_not_on(error)?),
         }
-        self.undo.switched_on = true;
-        self.undo.tid = others::tid(&tree, PID)?;
-        self.undo.tid.ok_or(ControlError::EndedAtOnce)
+    }
+
+    /// Looks at the thread of a kdamond that was switched on.
+    fn see(&mut self, index: usize) -> Result<u32, ControlError> {
+        let tid = self.interface.tid(index)?;
+        let tid = tid.ok_or(ControlError::EndedAtOnce)?;
+        if let Some(claim) = self.note.kdamonds.get_mut(index) {
+            claim.thread = Thread::find(&self.system, tid);
+        }
+        Ok(tid)
     }
 
     fn why_not_on(&self, error: FileError) -> Result<ControlError, ControlError> {
@@ -177,7 +220,8 @@ impl Session {
                 if let Some(reason) = self.who_is_in_the_way()? {
                     return Ok(reason);
                 }
-                let threads = others::kdamond_threads(&self.system)?;
+                let mut threads = others::kdamond_threads(&self.system)?;
+                threads.retain(|tid| !self.tids().contains(tid));
                 Ok(ControlError::InUse { threads })
             }
             Some(Errno::INVAL) => {
@@ -193,34 +237,35 @@ impl Session {
         if let Some(&module) = others::modules(&self.system)?.first() {
             return Ok(Some(ControlError::ModuleRuns(module)));
         }
-        let kdamond = others::kdamonds(&self.system)?.into_iter().next();
+        let ours = self.tids();
+        let kdamond = others::kdamonds(&self.system)?
+            .into_iter()
+            .find(|kdamond| kdamond.tid.is_none_or(|tid| !ours.contains(&tid)));
         Ok(kdamond.map(|kdamond| ControlError::KdamondRuns(Box::new(kdamond))))
     }
 
-    /// Switches our kdamond off, if it is still on; the parameters stay.
+    /// Switches our kdamonds off that are still on; the parameters stay.
     ///
     /// # Errors
     /// DAMON's files cannot be read or written.
     pub fn turn_off(&mut self) -> Result<(), FileError> {
-        if !self.undo.switched_on {
-            return Ok(());
+        while let Some(&claim) = self.note.kdamonds.last() {
+            insist(|| {
+                if !is_on(&self.system, &self.interface, &claim)? {
+                    return Ok(());
+                }
+                // It may have ended by itself since: EPERM or EINVAL, by kernel.
+                // The next try sees that.
+                self.interface.switch_off(claim.index)
+            })?;
+            self.note.kdamonds.pop();
         }
-        let tree = self.system.admin();
-        insist(|| {
-            if !self.ours_is_on(&tree)? {
-                return Ok(());
-            }
-            // It may have ended by itself since: EPERM or EINVAL, by kernel. The
-            // next try sees that.
-            tree.write(STATE, "off")
-        })?;
-        self.undo.switched_on = false;
         Ok(())
     }
 
-    /// Whether our kdamond runs, as far as that can be told without waiting: as
-    /// long as somebody holds DAMON's lock, it does. It stops by itself when all
-    /// targets have ended.
+    /// Whether one of our kdamonds runs, as far as that can be told without
+    /// waiting: as long as somebody holds DAMON's lock, it does. It stops by
+    /// itself when all targets have ended.
     ///
     /// # Errors
     /// DAMON's files cannot be read.
@@ -229,90 +274,117 @@ impl Session {
             patience: Duration::ZERO,
             ..self.system.clone()
         };
-        match self.ours_is_on(&impatient.admin()) {
-            Err(error) if error.errno() == Some(Errno::BUSY) => Ok(self.undo.switched_on),
-            on => Ok(self.undo.switched_on && on?),
+        let interface = Interface::of(&impatient, &self.note.saved);
+        for claim in &self.note.kdamonds {
+            match is_on(&impatient, &interface, claim) {
+                Ok(false) => {}
+                Err(error) if error.errno() != Some(Errno::BUSY) => return Err(error),
+                Ok(true) | Err(_) => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Thread ids of our kdamonds that were seen on.
+    pub fn tids(&self) -> Vec<u32> {
+        let threads = self.note.kdamonds.iter().filter_map(|claim| claim.thread);
+        threads.map(|thread| thread.tid).collect()
+    }
+
+    /// Leaves everything as it is now, for `damo stop` to undo.
+    ///
+    /// # Errors
+    /// That cannot be written down; everything is put back then.
+    pub fn leave(mut self) -> Result<(), ControlError> {
+        self.note.stays = true;
+        match self.write_note() {
+            Ok(()) => {
+                self.settled = true;
+                Ok(())
+            }
+            Err(error) => Err(self.undo_after(error.into())),
         }
     }
 
-    /// Thread id of our kdamond, once it was on.
-    pub fn tid(&self) -> Option<u32> {
-        self.undo.tid
-    }
-
-    /// The parameters as they were before.
-    pub fn saved(&self) -> &Saved {
-        &self.saved
-    }
-
-    /// Switches our kdamond off, puts DAMON's parameters back, and switches
-    /// DAMON_STAT on again if it was paused. What failed can be tried again by
+    /// Switches our kdamonds off, puts DAMON's parameters back, and switches on
+    /// again what was switched off for it. What failed can be tried again by
     /// another call; when everything is back, this does nothing.
     ///
     /// # Errors
     /// What could not be put back, all of it.
     pub fn restore(&mut self) -> Result<(), NotRestored> {
         let mut left = Vec::new();
-        let tree = self.system.admin();
         if let Err(error) = self.turn_off() {
             left.push(Leftover::StillOn(error));
         }
-        if self.undo.staged && !self.undo.switched_on {
-            match self.restore_parameters(&tree) {
-                Ok(()) => self.undo.staged = false,
+        if self.note.staged && self.note.kdamonds.is_empty() {
+            match self.restore_parameters() {
+                Ok(()) => self.note.staged = false,
                 Err(leftover) => left.push(leftover),
             }
+        }
+        if !self.note.staged {
+            let resume = |&index: &usize| self.resume_kdamond(index);
+            let failed: Vec<usize> = keep_failing(&self.note.stopped, resume, &mut left);
+            self.note.stopped = failed;
         }
         // Tried even so: what is on may have ended by itself meanwhile.
-        if self.undo.stat_paused {
-            match self.resume_stat() {
-                Ok(()) => self.undo.stat_paused = false,
-                Err(leftover) => left.push(leftover),
-            }
+        let resume = |&module: &Module| self.resume_module(module);
+        let failed = keep_failing(&self.note.paused, resume, &mut left);
+        self.note.paused = failed;
+        if left.is_empty()
+            && let Some(notes) = &self.notes
+            && let Err(error) = notes.remove()
+        {
+            left.push(Leftover::Note(error));
         }
-        self.undo.reported = !left.is_empty();
+        self.settled = !left.is_empty();
         if left.is_empty() {
             Ok(())
         } else {
+            // What is left is still written down.
+            let _ = self.write_note();
             Err(NotRestored(left))
         }
     }
 
-    /// Whether the kdamond that is on is the one that we started: somebody may
-    /// have started another after ours ended.
-    fn ours_is_on(&self, tree: &Tree) -> Result<bool, FileError> {
-        if !tree.exists(STATE) || tree.read(STATE)? != "on" {
-            return Ok(false);
-        }
-        let tid = others::tid(tree, PID)?;
-        Ok(self.undo.tid.is_none_or(|ours| tid == Some(ours)))
-    }
-
-    fn restore_parameters(&self, tree: &Tree) -> Result<(), Leftover> {
+    fn restore_parameters(&self) -> Result<(), Leftover> {
         // Every count would be refused, after waiting for a lock that is free.
         let running = insist(|| others::kdamonds(&self.system));
         if let Some(kdamond) = running.ok().and_then(|all| all.into_iter().next()) {
             return Err(Leftover::TakenOver(Box::new(kdamond)));
         }
-        Ok(self.saved.restore(tree)?)
+        Ok(self.interface.restore(&self.note.saved)?)
     }
 
-    fn resume_stat(&self) -> Result<(), Leftover> {
+    fn resume_kdamond(&self, index: usize) -> Result<(), Leftover> {
+        let on = || {
+            if self.interface.is_on(index)? {
+                return Ok(());
+            }
+            self.interface.switch_on(index)
+        };
+        insist(on).map_err(|error| Leftover::KdamondOff { index, error })
+    }
+
+    fn resume_module(&self, module: Module) -> Result<(), Leftover> {
         let modules = self.system.module_tree();
-        let switch = Module::Stat.switch();
-        modules.insist(&switch, "Y").map_err(Leftover::StatOff)?;
+        let switch = module.switch();
+        modules
+            .insist(&switch, "Y")
+            .map_err(|error| Leftover::ModuleOff { module, error })?;
         // A failed start is not always reported, but it always reads N.
         match insist(|| modules.read_bool(&switch)) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Leftover::StatNotOn),
-            Err(error) => Err(Leftover::StatOff(error)),
+            Ok(false) => Err(Leftover::ModuleNotOn(module)),
+            Err(error) => Err(Leftover::ModuleOff { module, error }),
         }
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if self.undo.reported {
+        if self.settled {
             return;
         }
         if let Err(left) = self.restore() {
@@ -323,6 +395,39 @@ impl Drop for Session {
     }
 }
 
+/// Does `work` to all, and returns those that fail.
+fn keep_failing<T: Copy>(
+    all: &[T],
+    work: impl Fn(&T) -> Result<(), Leftover>,
+    left: &mut Vec<Leftover>,
+) -> Vec<T> {
+    let mut failed = Vec::new();
+    for one in all {
+        if let Err(leftover) = work(one) {
+            left.push(leftover);
+            failed.push(*one);
+        }
+    }
+    failed
+}
+
+/// Whether the kdamond that is on is the one that we started: somebody may have
+/// started another after ours ended.
+pub(super) fn is_on(
+    system: &System,
+    interface: &Interface,
+    claim: &Claim,
+) -> Result<bool, FileError> {
+    if !interface.is_on(claim.index)? {
+        return Ok(false);
+    }
+    let Some(ours) = claim.thread else {
+        return Ok(true);
+    };
+    let tid = interface.tid(claim.index)?;
+    Ok(tid.and_then(|tid| Thread::find(system, tid)) == Some(ours))
+}
+
 fn check_processes(system: &System, pids: &[u32]) -> Result<(), ControlError> {
     let proc = system.proc_tree();
     match pids.iter().find(|&&pid| !proc.exists(pid.to_string())) {
@@ -331,18 +436,57 @@ fn check_processes(system: &System, pids: &[u32]) -> Result<(), ControlError> {
     }
 }
 
-/// Refuses if anybody else is on; returns whether DAMON_STAT is to be paused.
-fn check_others(system: &System, options: Options) -> Result<bool, ControlError> {
-    if let Some(kdamond) = others::kdamonds(system)?.into_iter().next() {
-        return Err(ControlError::KdamondRuns(Box::new(kdamond)));
+/// Refuses if another damo uses DAMON, or left it in use.
+fn check_note(system: &System, notes: Option<&Notes>) -> Result<(), ControlError> {
+    match notes.map(Notes::read) {
+        None | Some(Whose::Nobodys) => Ok(()),
+        Some(Whose::Process(note)) => Err(ControlError::AnotherDamo(note.by)),
+        Some(Whose::Stale(note)) => Err(ControlError::Stale(note.left(system))),
+        Some(Whose::Ours(note)) => match note.running(system)?.first() {
+            Some(claim) => Err(ControlError::OursRuns {
+                index: claim.index,
+                by: note.by,
+            }),
+            None => Ok(()),
+        },
     }
-    let mut pause_stat = false;
+}
+
+/// Puts back what was before an earlier `damo start`, whose kdamonds have all
+/// ended: that, and not what it has set, is what is to come back at the end.
+fn put_back_ended(
+    system: &System,
+    notes: Option<&Notes>,
+    lock: Option<Lock>,
+) -> Result<Option<Lock>, ControlError> {
+    match notes.map(Notes::read) {
+        Some(Whose::Ours(note)) => {
+            let mut ended = Session::resume(system, note, lock);
+            ended.restore().map_err(ControlError::Ended)?;
+            Ok(ended._lock.take())
+        }
+        _ => Ok(lock),
+    }
+}
+
+/// Refuses if anybody else is on who may not be switched off meanwhile.
+fn check_others(system: &System, options: Options) -> Result<InTheWay, ControlError> {
+    let mut found = InTheWay::default();
+    for kdamond in others::kdamonds(system)? {
+        if !options.force {
+            return Err(ControlError::KdamondRuns(Box::new(kdamond)));
+        }
+        found.kdamonds.push(kdamond.index);
+    }
     for running in others::modules(system)? {
-        if running.module == Module::Stat && options.pause_damon_stat {
-            pause_stat = true;
-        } else {
+        let may_stop = match running.module {
+            Module::Stat => options.pause_damon_stat,
+            Module::Reclaim | Module::LruSort => options.force,
+        };
+        if !may_stop {
             return Err(ControlError::ModuleRuns(running));
         }
+        found.modules.push(running.module);
     }
-    Ok(pause_stat)
+    Ok(found)
 }

@@ -7,7 +7,13 @@ use std::time::Duration;
 
 use super::error::ControlError;
 use super::files::{Files, LiveFiles};
+use super::ownership::{By, Lock, LockError, Notes};
+use super::params::Release;
 use super::sysfs::Tree;
+use crate::sys::host::Host;
+
+/// Where damo keeps what it must know after its process is gone.
+pub const RUN: &str = "/run/damo";
 
 /// How long DAMON's lock is waited for: commands of other tools hold it for a
 /// sampling interval, rarely longer.
@@ -24,6 +30,12 @@ pub struct System {
     pub modules: PathBuf,
     /// procfs.
     pub proc: PathBuf,
+    /// The folder of damo's own notes and lock; `None` for none of these.
+    pub run: Option<PathBuf>,
+    /// Id of this boot.
+    pub boot_id: String,
+    /// The kernel's release.
+    pub release: Option<Release>,
     /// Whether the effective user is root.
     pub is_root: bool,
     /// How long EBUSY is waited for, per file.
@@ -33,23 +45,31 @@ pub struct System {
 impl System {
     /// The running kernel.
     pub fn live() -> System {
+        let host = Host::here();
         System {
             files: Arc::new(LiveFiles),
             sysfs_admin: "/sys/kernel/mm/damon/admin".into(),
             modules: "/sys/module".into(),
             proc: "/proc".into(),
+            run: Some(RUN.into()),
+            boot_id: host.boot_id,
+            release: host.kernel.parse().ok(),
             is_root: rustix::process::geteuid().is_root(),
             patience: PATIENCE,
         }
     }
 
-    /// Another kernel: `files` answers for the usual paths below `root`.
+    /// Another kernel: `files` answers for the usual paths below `root`. Nothing
+    /// is written down, and nothing locked.
     pub fn fake(files: Arc<dyn Files>, root: &Path, patience: Duration) -> System {
         System {
             files,
             sysfs_admin: root.join("sys/kernel/mm/damon/admin"),
             modules: root.join("sys/module"),
             proc: root.join("proc"),
+            run: None,
+            boot_id: String::new(),
+            release: None,
             is_root: true,
             patience,
         }
@@ -68,6 +88,21 @@ impl System {
             return Err(ControlError::NoDamon(tree.root().to_owned()));
         }
         Ok(tree)
+    }
+
+    /// The right to change DAMON's parameters, while it is kept.
+    ///
+    /// # Errors
+    /// [`LockError`].
+    pub fn lock(&self) -> Result<Option<Lock>, LockError> {
+        let take = |run: &PathBuf| Lock::take(run, &By::myself(), self.patience);
+        self.run.as_ref().map(take).transpose()
+    }
+
+    /// What damo wrote down, if it does so.
+    pub fn notes(&self) -> Option<Notes> {
+        let run = self.run.as_ref()?;
+        Some(Notes::new(run, self.boot_id.clone()))
     }
 
     /// DAMON's parameters.

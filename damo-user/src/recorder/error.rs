@@ -7,9 +7,8 @@ use crate::control::{ControlError, FileError, NotRestored};
 use crate::source::SourceError;
 use crate::store::WriteError;
 use crate::sys::caller::CallerError;
-use crate::sys::child::ChildError;
 use crate::sys::output::OutputError;
-use crate::sys::process::ProcessError;
+use crate::watch::WatchError;
 
 /// Why a recording did not come about, or broke off.
 #[derive(Debug, thiserror::Error)]
@@ -54,12 +53,14 @@ pub enum RecordError {
     /// A signal came before DAMON watched anything.
     #[error("interrupted before the recording began; nothing was recorded or changed")]
     Interrupted,
-    /// The command could not be started.
+    /// The targets.
     #[error(transparent)]
-    Child(#[from] ChildError),
-    /// A process to watch is not there.
-    #[error(transparent)]
-    Process(#[from] ProcessError),
+    Watch(#[from] WatchError),
+    /// More than one kdamond.
+    #[error(
+        "these parameters have {0} kdamonds; a record holds one kdamond's: record them one by one"
+    )]
+    Kdamonds(usize),
     /// Who asked for it is unclear.
     #[error(transparent)]
     Caller(#[from] CallerError),

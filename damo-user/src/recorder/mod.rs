@@ -9,54 +9,43 @@
 mod error;
 mod progress;
 mod pump;
-mod signals;
 mod spool;
 
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use damo_ebpf::Kdamond;
 
-use crate::control::{Options as ControlOptions, Session, Spec, System, others};
+use crate::control::params::{Context, Params};
+use crate::control::{Options as ControlOptions, Session, System, others};
 use crate::model::{Meta, TargetInfo};
 use crate::source::{Assembler, Options as TapOptions, Tap};
 use crate::store::{Stats, Writer};
 use crate::sys::caller::Caller;
-use crate::sys::child::{self, Held, Running};
+use crate::sys::child;
 use crate::sys::clock;
 use crate::sys::command_line::CommandLine;
 use crate::sys::host::Host;
 use crate::sys::output::Output;
 use crate::sys::process::Process;
+use crate::watch::{Signals, Watched};
 
 pub use error::RecordError;
 pub use pump::Ended;
 use pump::Pump;
-use signals::Signals;
 use spool::Spool;
 
 /// How long a command that damo started may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What to watch.
-#[derive(Clone, Debug)]
-pub enum Watch {
-    /// A command that damo starts.
-    Command(CommandLine),
-    /// Processes that run already.
-    Pids(Vec<u32>),
-    /// The physical address space, over the ranges that the spec has.
-    Physical,
-}
-
 /// Everything a recording needs to know beforehand.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// What to watch.
-    pub watch: Watch,
-    /// DAMON's parameters; a command's pid is filled in once it is known.
-    pub spec: Spec,
+    /// DAMON's parameters, of one kdamond, with [`Watched::stand_in`] for the
+    /// command's pid.
+    pub params: Params,
+    /// What to start.
+    pub command: Option<CommandLine>,
     /// Where to write.
     pub out: PathBuf,
     /// Permission bits of the file.
@@ -65,12 +54,12 @@ pub struct Plan {
     pub timeout: Option<Duration>,
     /// Run the command as root even if somebody else asked through sudo.
     pub as_root: bool,
-    /// Pause DAMON_STAT while recording.
-    pub pause_damon_stat: bool,
+    /// What may be done to others' use of DAMON.
+    pub options: ControlOptions,
     /// The tap's settings.
     pub tap: TapOptions,
-    /// The command line, for the record.
-    pub command: Vec<String>,
+    /// damo's own command line, for the record.
+    pub command_line: Vec<String>,
 }
 
 /// How a recording went.
@@ -93,8 +82,7 @@ pub struct Report {
 ///
 /// # Errors
 /// Why not.
-pub fn check(pause_damon_stat: bool) -> Result<(), RecordError> {
-    let options = ControlOptions { pause_damon_stat };
+pub fn check(options: ControlOptions) -> Result<(), RecordError> {
     Session::check(&System::live(), options)?;
     Ok(())
 }
@@ -117,23 +105,25 @@ async fn run(mut plan: Plan) -> Result<Report, RecordError> {
     // Caught from here on: a signal during set-up must not skip putting back.
     let mut signals = Signals::listen().map_err(RecordError::Runtime)?;
     let system = System::live();
-    let options = ControlOptions {
-        pause_damon_stat: plan.pause_damon_stat,
-    };
-    Session::check(&system, options)?;
+    Session::check(&system, plan.options)?;
+    let context = plan.context()?.clone();
     let caller = Caller::from_env()?;
     let owner = caller.as_ref().map(Caller::owner);
     // Each of these takes itself back when it is dropped: the file, which has
     // no name yet, is gone; the command is killed; DAMON is put back.
     let mut output = Output::create(&plan.out, plan.mode, owner)?;
-    let watched = plan.find_or_start(caller.as_ref())?;
-    let mut session = Session::prepare(&system, &plan.spec, options)?;
+    let run_as = caller.as_ref().filter(|_| !plan.as_root);
+    let watched = Watched::find(&mut plan.params, plan.command.as_ref(), run_as)?;
+    let mut session = Session::prepare(&system, &plan.params, plan.options)?;
     let mut tap = Tap::attach(&others::kdamond_threads(&system)?, &plan.tap)?;
 
-    let mut assembler = Assembler::new(Some(plan.spec.intervals));
+    let mut assembler = Assembler::new(context.fixed_intervals(), context.addr_unit);
     let (mono_ns, wall_ns) = (clock::monotonic_ns(), clock::wall_ns());
     assembler.started(mono_ns);
-    let kdamond = session.turn_on()?;
+    let kdamond = match session.turn_on()?.as_slice() {
+        [kdamond] => *kdamond,
+        more => return Err(RecordError::Kdamonds(more.len())),
+    };
     tap.only(kdamond)?;
 
     let meta = Meta {
@@ -141,7 +131,7 @@ async fn run(mut plan: Plan) -> Result<Report, RecordError> {
         kdamond: Some(kdamond),
         wall_ns,
         mono_ns,
-        ..plan.meta()
+        ..plan.meta(plan.context()?)
     };
     let file = output.file().try_clone().map_err(RecordError::Disk)?;
     let spool = Spool::start(file).map_err(RecordError::Disk)?;
@@ -155,12 +145,18 @@ async fn run(mut plan: Plan) -> Result<Report, RecordError> {
     }
     // From here on there is something to keep.
     output.keep()?;
-    let (gone, command) = watched.release()?;
+    let (gone, command) = watched.release().map_err(RecordError::Runtime)?;
 
     let begun = Instant::now();
     let mut pump = Pump::new(tap, assembler, writer, disk, kdamond, meta.targets);
     let pumped = pump
-        .run(&mut session, gone, plan.timeout, plan.tick(), &mut signals)
+        .run(
+            &mut session,
+            gone,
+            plan.timeout,
+            tick(&context),
+            &mut signals,
+        )
         .await;
     let duration = begun.elapsed();
     // Each of these is done, whatever failed before it; the disk, which may
@@ -194,75 +190,37 @@ async fn run(mut plan: Plan) -> Result<Report, RecordError> {
     }
 }
 
-/// What is watched, until it is gone.
-enum Watched {
-    /// Ours, and not begun yet.
-    Held(Held),
-    /// Somebody else's.
-    Processes(Vec<OwnedFd>),
-    /// Always there.
-    Memory,
-}
-
-impl Watched {
-    /// Lets a held command begin. Gives what becomes readable when the targets
-    /// are gone, and the command.
-    fn release(self) -> Result<(Vec<OwnedFd>, Option<Running>), RecordError> {
-        match self {
-            Watched::Held(held) => {
-                let command = held.release().map_err(RecordError::Runtime)?;
-                let pidfd = command.pidfd().map_err(RecordError::Runtime)?;
-                Ok((vec![pidfd], Some(command)))
-            }
-            Watched::Processes(pidfds) => Ok((pidfds, None)),
-            Watched::Memory => Ok((Vec::new(), None)),
-        }
-    }
+/// How often to look at the ring without being notified: seldom enough to cost
+/// nothing, often enough for a frame to be written within its second.
+fn tick(context: &Context) -> Duration {
+    let half = Duration::from_micros(context.intervals.aggr_us / 2);
+    half.clamp(Duration::from_millis(100), Duration::from_millis(500))
 }
 
 impl Plan {
-    /// Finds the processes, or starts the command, held before its first
-    /// instruction, and fills its pid in.
-    fn find_or_start(&mut self, caller: Option<&Caller>) -> Result<Watched, RecordError> {
-        match &self.watch {
-            Watch::Physical => Ok(Watched::Memory),
-            Watch::Pids(pids) => {
-                let pidfd = |&pid| Process::find(pid)?.pidfd();
-                Ok(Watched::Processes(
-                    pids.iter().map(pidfd).collect::<Result<_, _>>()?,
-                ))
-            }
-            Watch::Command(command) => {
-                let held = Held::start(command, caller.filter(|_| !self.as_root))?;
-                for target in &mut self.spec.targets {
-                    target.pid = Some(held.pid());
-                }
-                Ok(Watched::Held(held))
-            }
+    /// The one context.
+    fn context(&self) -> Result<&Context, RecordError> {
+        let mut contexts = self.params.contexts().map(|(_, _, context)| context);
+        match (contexts.next(), contexts.next()) {
+            (Some(context), None) => Ok(context),
+            _ => Err(RecordError::Kdamonds(self.params.kdamonds.len())),
         }
     }
 
-    /// How often to look at the ring without being notified: seldom enough to
-    /// cost nothing, often enough for a frame to be written within its second.
-    fn tick(&self) -> Duration {
-        let half = Duration::from_micros(self.spec.intervals.aggr_us / 2);
-        half.clamp(Duration::from_millis(100), Duration::from_millis(500))
-    }
-
     /// What is known of the recording beforehand.
-    fn meta(&self) -> Meta {
+    fn meta(&self, context: &Context) -> Meta {
         let host = Host::here();
-        let targets = self.spec.targets.iter().zip(0..);
+        let targets = context.targets.iter().zip(0..);
         Meta {
             tool: format!("damo {}", env!("CARGO_PKG_VERSION")),
-            command: self.command.clone(),
+            command: self.command_line.clone(),
             hostname: host.hostname,
             kernel: host.kernel,
             machine: host.machine,
             boot_id: host.boot_id,
-            ops: Some(self.spec.ops),
-            intervals: Some(self.spec.intervals),
-            nr_regions: Some(self.spec.nr_regions),
+            ops: Some(context.ops),
+            intervals: context.fixed_intervals(),
+            nr_regions: Some((context.nr_regions.min, context.nr_regions.max)),
             targets: targets
                 .map(|(target, target_id)| TargetInfo {
                     target_id,

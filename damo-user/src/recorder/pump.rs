@@ -9,7 +9,6 @@ use tokio::time::MissedTickBehavior;
 
 use super::RecordError;
 use super::progress::Progress;
-use super::signals::Signals;
 use super::spool::{DiskState, Spool};
 use crate::analyze::Losses;
 use crate::control::Session;
@@ -19,6 +18,7 @@ use crate::store::{Reader, Stats, Writer};
 use crate::sys::clock;
 use crate::sys::process::Process;
 use crate::sys::readiness::Readiness;
+use crate::watch::{Signals, all_gone};
 
 /// What ended a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,15 +257,4 @@ fn kept(path: &Path) -> u64 {
 /// Whether it comes in that time.
 async fn timeout_of<T>(time: Duration, what: impl Future<Output = T>) -> bool {
     tokio::time::timeout(time, what).await.is_ok()
-}
-
-/// Resolves when every one of these has become readable; never, if none.
-async fn all_gone(pidfds: Vec<OwnedFd>) -> std::io::Result<()> {
-    if pidfds.is_empty() {
-        return std::future::pending().await;
-    }
-    for pidfd in pidfds {
-        Readiness::of(pidfd)?.wait().await?;
-    }
-    Ok(())
 }

@@ -16,6 +16,7 @@ use crate::model::{Gap, Intervals, Item, LossCause, Region, Snapshot, TargetKey}
 #[derive(Debug)]
 pub struct Assembler {
     intervals: Option<Intervals>,
+    addr_unit: u64,
     started_ns: Option<u64>,
     streams: HashMap<u32, Stream>,
 }
@@ -43,10 +44,12 @@ struct Open {
 }
 
 impl Assembler {
-    /// `intervals`: those that DAMON runs with, where known.
-    pub fn new(intervals: Option<Intervals>) -> Assembler {
+    /// `intervals`: those that DAMON runs with, where known. `addr_unit`: bytes
+    /// that one unit of an event's address means.
+    pub fn new(intervals: Option<Intervals>, addr_unit: u64) -> Assembler {
         Assembler {
             intervals,
+            addr_unit,
             started_ns: None,
             streams: HashMap::new(),
         }
@@ -61,8 +64,8 @@ impl Assembler {
     pub fn push(&mut self, event: &Event, out: &mut impl FnMut(Item)) {
         let stream = self.streams.entry(event.kdamond).or_default();
         let region = Region {
-            start: event.start,
-            end: event.end.max(event.start),
+            start: event.start.saturating_mul(self.addr_unit),
+            end: event.end.max(event.start).saturating_mul(self.addr_unit),
             nr_accesses: event.nr_accesses,
             age: event.age,
         };

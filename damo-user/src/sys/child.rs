@@ -174,6 +174,12 @@ impl Drop for Running {
 }
 
 impl Running {
+    /// Lets it go on without us.
+    pub fn leave(self) {
+        // Nothing of it may be dropped, and its descriptor ends with us.
+        std::mem::forget(self);
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()

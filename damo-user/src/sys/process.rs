@@ -79,6 +79,12 @@ impl Stat {
             start_ticks,
         })
     }
+
+    /// Whether it is one of DAMON's threads: any process can take such a name,
+    /// only the kernel's threads have the flag.
+    pub fn is_kdamond(&self) -> bool {
+        self.kernel_thread && self.comm.starts_with("kdamond.")
+    }
 }
 
 /// A process or thread, as it was when it was looked up.

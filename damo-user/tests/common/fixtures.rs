@@ -2,30 +2,28 @@
 
 use std::sync::Arc;
 
-use damo_user::control::{Options, Spec, TargetSpec};
-use damo_user::model::{Intervals, Ops};
+use damo_user::control::Options;
+use damo_user::control::params::{Context, Params, Region, Target};
 
 use super::fake_kernel::{FakeKernel, STAT, Version};
 
 pub const PID: u32 = 4242;
 pub const PAUSE: Options = Options {
     pause_damon_stat: true,
+    force: false,
 };
 
-pub fn spec() -> Spec {
-    Spec {
-        ops: Ops::Vaddr,
-        targets: vec![TargetSpec {
+/// A process and two ranges of it.
+pub fn params() -> Params {
+    let region = |start, end| Region { start, end };
+    Params::of(Context {
+        targets: vec![Target {
             pid: Some(PID),
-            regions: vec![(4096, 8192), (8192, 12288)],
+            regions: vec![region(4096, 8192), region(8192, 12288)],
+            obsolete: false,
         }],
-        intervals: Intervals {
-            sample_us: 5_000,
-            aggr_us: 100_000,
-            update_us: 1_000_000,
-        },
-        nr_regions: (10, 1000),
-    }
+        ..Context::default()
+    })
 }
 
 /// A kernel with a process, somebody's configuration, and DAMON_STAT on if the

@@ -121,6 +121,26 @@ impl ParamArgs {
         self.uses.is_empty()
     }
 
+    /// Whether nothing says what to watch.
+    pub fn names_no_target(&self) -> bool {
+        let telling = [
+            "kdamonds",
+            "target_pid",
+            "regions",
+            "numa_node",
+            "nr_targets",
+        ];
+        let process = |ops: &[String]| ops.iter().any(|ops| ops != "paddr");
+        telling.into_iter().all(|name| self.uses(name).is_empty())
+            && !self.uses("ops").iter().any(|ops| process(ops))
+    }
+
+    /// Whether all of the physical memory is to be watched, or may be.
+    pub fn wants_ram(&self) -> bool {
+        let mut ops = self.uses("ops").iter().flatten();
+        self.uses("regions").is_empty() && ops.any(|ops| ops == "paddr")
+    }
+
     /// The parameters, validated.
     ///
     /// # Errors

@@ -12,19 +12,19 @@ mod rules;
 mod table;
 pub mod value;
 
-use std::path::PathBuf;
+use std::path::Path;
 
+pub use super::others::Thread;
 pub use error::ModuleError;
-pub use owned::{Notes, Thread};
+pub use owned::Notes;
 pub use rules::{Broken, Values};
 pub use table::{Param, Role, Unit, Version};
 pub use value::ValueError;
 
 use super::others::{self, Module, RunningModule};
 use super::sysfs::Tree;
-use super::system::System;
+use super::system::{RUN, System};
 use crate::sys::host::Host;
-use crate::sys::process::Stat;
 
 /// An input and its new value, in the kernel's unit; checked to exist.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +62,7 @@ impl Control {
     /// # Errors
     /// [`ModuleError::NoModule`].
     pub fn live(module: Module) -> Result<Control, ModuleError> {
-        let dir = PathBuf::from("/run/damo/modules");
+        let dir = Path::new(RUN).join("modules");
         let notes = Notes::new(dir, Host::here().boot_id);
         Control::new(module, System::live(), notes)
     }
@@ -155,22 +155,12 @@ impl Control {
             true => others::tid(&tree, "kdamond_pid")?,
             false => None,
         };
-        let kdamond = tid.and_then(|tid| self.thread(tid));
+        let kdamond = tid.and_then(|tid| Thread::find(&self.system, tid));
         Ok(Running {
             enabled,
             kdamond,
             ended: tid.is_some() && kdamond.is_none(),
             ours: enabled && self.notes.ours(self.module, kdamond),
-        })
-    }
-
-    /// A kdamond of this id, if there is one.
-    fn thread(&self, tid: u32) -> Option<Thread> {
-        let text = self.system.proc_tree().read(format!("{tid}/stat")).ok()?;
-        let stat = Stat::parse(&text)?;
-        (stat.kernel_thread && stat.comm.starts_with("kdamond.")).then_some(Thread {
-            tid,
-            start_ticks: stat.start_ticks,
         })
     }
 

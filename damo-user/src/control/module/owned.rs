@@ -3,25 +3,14 @@
 //! The kernel keeps no owner. A note holds for the boot that it was written in,
 //! and for the kdamond that it names, where the kernel tells which that is.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::error::ModuleError;
-use crate::control::others::Module;
+use crate::control::others::{Module, Thread};
+use crate::control::ownership::store;
 use crate::sys::clock;
-
-/// A kdamond, as nothing else can be: thread ids come again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Thread {
-    /// Its id.
-    pub tid: u32,
-    /// When it started, in clock ticks after boot.
-    pub start_ticks: u64,
-}
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
@@ -51,10 +40,7 @@ impl Notes {
 
     /// Whether damo has enabled what runs now. Damaged notes are none.
     pub fn ours(&self, module: Module, now: Option<Thread>) -> bool {
-        let Ok(text) = fs::read(self.path(module)) else {
-            return false;
-        };
-        let Ok(note) = serde_json::from_slice::<Note>(&text) else {
+        let Some(note) = store::read::<Note>(&self.path(module)) else {
             return false;
         };
         let same_thread = match (note.kdamond, now) {
@@ -75,37 +61,7 @@ impl Notes {
             enabled_at_ns: clock::wall_ns(),
             kdamond,
         };
-        self.store(&path, &note)
-            .map_err(|source| ModuleError::Note { path, source })
-    }
-
-    fn store(&self, path: &Path, note: &Note) -> io::Result<()> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.dir)?;
-        let mut new = path.as_os_str().to_owned();
-        new.push(format!(".{}", std::process::id()));
-        let new = PathBuf::from(new);
-        // A process of this id may have been killed here.
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&new)?;
-        let written = serde_json::to_writer(&file, note)
-            .map_err(io::Error::from)
-            .and_then(|()| file.write_all(b"\n"))
-            .and_then(|()| fs::rename(&new, path));
-        if written.is_err() {
-            // The first error counts.
-            let _ = fs::remove_file(&new);
-        }
-        written
+        store::write(&path, &note).map_err(|source| ModuleError::Note { path, source })
     }
 
     /// Forgets the module.
@@ -114,11 +70,6 @@ impl Notes {
     /// [`ModuleError::Note`].
     pub fn remove(&self, module: Module) -> Result<(), ModuleError> {
         let path = self.path(module);
-        match fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(ModuleError::Note { path, source })
-            }
-            _ => Ok(()),
-        }
+        store::remove(&path).map_err(|source| ModuleError::Note { path, source })
     }
 }

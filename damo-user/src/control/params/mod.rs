@@ -86,6 +86,13 @@ pub struct Context {
     pub schemes: Vec<Scheme>,
 }
 
+impl Context {
+    /// The intervals, if DAMON is not to tune them.
+    pub fn fixed_intervals(&self) -> Option<Intervals> {
+        (self.intervals.intervals_goal.aggrs == 0).then(|| self.intervals.plain())
+    }
+}
+
 impl Default for Context {
     fn default() -> Context {
         Context {
@@ -244,6 +251,16 @@ impl Params {
                 contexts: vec![context],
             }],
         }
+    }
+
+    /// All processes to watch, each once.
+    pub fn pids(&self) -> Vec<u32> {
+        let contexts = self.contexts();
+        let targets = contexts.flat_map(|(_, _, context)| &context.targets);
+        let mut pids: Vec<u32> = targets.filter_map(|target| target.pid).collect();
+        pids.sort_unstable();
+        pids.dedup();
+        pids
     }
 
     /// All contexts, with the indexes of their kdamond and of themselves.

@@ -61,7 +61,7 @@ fn emit(sizes: &[(u64, u32)], mut fate: impl FnMut(usize) -> Fate) -> (Vec<Event
 
 fn assemble(events: &[Event], counters: &Kdamond) -> Vec<Item> {
     let mut items = Vec::new();
-    let mut assembler = Assembler::new(Some(INTERVALS));
+    let mut assembler = Assembler::new(Some(INTERVALS), 1);
     assembler.started(1);
     for event in events {
         assembler.push(event, &mut |item| items.push(item));
@@ -117,7 +117,7 @@ fn frames_targets_in_turn_and_chains_their_times() {
 fn gives_a_complete_snapshot_at_once() {
     let (events, _) = emit(&[(0, 3)], |_| Kept);
     let mut given = 0;
-    let mut assembler = Assembler::new(None);
+    let mut assembler = Assembler::new(None, 1);
     for event in &events {
         assembler.push(event, &mut |_| given += 1);
     }
@@ -201,7 +201,7 @@ fn keeps_kdamonds_apart() {
     };
     events.insert(1, other);
     let mut items = Vec::new();
-    let mut assembler = Assembler::new(None);
+    let mut assembler = Assembler::new(None, 1);
     for event in &events {
         assembler.push(event, &mut |item| items.push(item));
     }

@@ -1,4 +1,4 @@
-//! The signals that end a recording.
+//! The signals that end a recording, or schemes.
 
 use std::io;
 

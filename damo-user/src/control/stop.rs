@@ -1,0 +1,138 @@
+//! The end of what an earlier damo began, in the words of its note.
+
+use std::path::PathBuf;
+
+use super::error::ControlError;
+use super::interface::state;
+use super::others::{self, Kdamond, RunningModule};
+use super::ownership::{By, Lock, Note, Notes, Whose};
+use super::save::Saved;
+use super::session::Session;
+use super::system::System;
+use super::{Module, SavedBy};
+
+/// What is to be ended.
+#[derive(Debug)]
+pub struct Stop {
+    system: System,
+    lock: Option<Lock>,
+    note: Option<Note>,
+    /// It is ours and runs; otherwise only its parameters are left.
+    runs: bool,
+    /// Others', by `--force`.
+    kdamonds: Vec<Kdamond>,
+    modules: Vec<RunningModule>,
+}
+
+impl Stop {
+    /// Finds what is to be ended: what `damo start` began; with `stale`, what a
+    /// killed damo left; with `force`, everybody else's kdamonds too, and
+    /// modules but for DAMON_STAT, which has a command of its own.
+    ///
+    /// # Errors
+    /// Nothing of that kind is there; nothing was changed.
+    pub fn find(system: &System, stale: bool, force: bool) -> Result<Stop, ControlError> {
+        system.damon()?;
+        let lock = system.lock()?;
+        let note = match system.notes().as_ref().map_or(Whose::Nobodys, Notes::read) {
+            Whose::Process(note) => return Err(ControlError::AnotherDamo(note.by)),
+            Whose::Stale(note) if !stale => return Err(ControlError::Stale(note.left(system))),
+            Whose::Nobodys => None,
+            Whose::Ours(_) if stale => None,
+            Whose::Stale(note) | Whose::Ours(note) => Some(note),
+        };
+        let ours = match &note {
+            Some(note) => note.running(system)?,
+            None => Vec::new(),
+        };
+        let mut kdamonds = others::kdamonds(system)?;
+        kdamonds.retain(|kdamond| ours.iter().all(|claim| claim.index != kdamond.index));
+        let mut modules = others::modules(system)?;
+        let nothing = note.is_none() && (!force || (kdamonds.is_empty() && modules.is_empty()));
+        if nothing {
+            let found = kdamonds.iter().map(ToString::to_string);
+            let found = found.chain(modules.iter().map(|running| running.module.to_string()));
+            return Err(ControlError::NothingOfOurs {
+                stale,
+                others: found.collect(),
+            });
+        }
+        if !force {
+            kdamonds.clear();
+        }
+        modules.retain(|running| force && running.module != Module::Stat);
+
+        Ok(Stop {
+            system: system.clone(),
+            lock,
+            runs: stale || !ours.is_empty(),
+            note,
+            kdamonds,
+            modules,
+        })
+    }
+
+    /// The writes that this comes to at most, in their order: files that say
+    /// already what they are to say are not written.
+    pub fn plan(&self) -> Vec<(PathBuf, String)> {
+        let admin = |path: String| self.system.sysfs_admin.join(path);
+        let switch = |module: Module| self.system.modules.join(module.switch());
+        let mut plan = Vec::new();
+        if let Some(note) = &self.note {
+            for claim in note.kdamonds.iter().rev() {
+                plan.push((admin(state(claim.index)), "off".to_owned()));
+            }
+        }
+        for kdamond in &self.kdamonds {
+            plan.push((admin(state(kdamond.index)), "off".to_owned()));
+        }
+        for running in &self.modules {
+            plan.push((switch(running.module), "N".to_owned()));
+        }
+        if let Some(note) = &self.note {
+            if note.staged {
+                let SavedBy::Sysfs(saved) = &note.saved;
+                let writes = Saved::writes(saved).into_iter();
+                plan.extend(
+                    writes.map(|(path, value)| (self.system.sysfs_admin.join(path), value)),
+                );
+            }
+            for &index in &note.stopped {
+                plan.push((admin(state(index)), "on".to_owned()));
+            }
+            for &module in &note.paused {
+                plan.push((switch(module), "Y".to_owned()));
+            }
+        }
+        plan
+    }
+
+    /// Ends it, and says in words what somebody may want to know.
+    ///
+    /// # Errors
+    /// Not everything could be ended or put back; or what was ours had ended
+    /// by itself, and only its parameters were put back.
+    pub fn run(self) -> Result<Vec<String>, ControlError> {
+        let mut said = Vec::new();
+        let tree = self.system.admin();
+        for kdamond in &self.kdamonds {
+            tree.write(state(kdamond.index), "off")?;
+            said.push(format!("switched somebody else's {kdamond} off"));
+        }
+        for running in &self.modules {
+            let modules = self.system.module_tree();
+            modules.write(running.module.switch(), "N")?;
+            said.push(format!("switched {} off", running.module));
+        }
+        let Some(note) = self.note else {
+            return Ok(said);
+        };
+        let by: By = note.by.clone();
+        let mut session = Session::resume(&self.system, note, self.lock);
+        session.restore().map_err(ControlError::NotRestored)?;
+        match self.runs {
+            true => Ok(said),
+            false => Err(ControlError::EndedBefore(by)),
+        }
+    }
+}
