@@ -425,7 +425,8 @@ pub(super) fn is_on(
         return Ok(true);
     };
     let tid = interface.tid(claim.index)?;
-    Ok(tid.and_then(|tid| Thread::find(system, tid)) == Some(ours))
+    // A thread that cannot be looked at is taken for ours by its id.
+    Ok(tid == Some(ours.tid) && Thread::find(system, ours.tid).is_none_or(|now| now == ours))
 }
 
 fn check_processes(system: &System, pids: &[u32]) -> Result<(), ControlError> {
