@@ -102,6 +102,7 @@ fn reset() {
         }
     }
     let _ = fs::write(format!("{ADMIN}/kdamonds/nr_kdamonds"), "0");
+    let _ = fs::remove_dir_all("/run/damo");
     if stat_exists() && !stat_on() {
         let _ = fs::write(STAT, "Y");
     }

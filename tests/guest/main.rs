@@ -12,6 +12,7 @@
 )]
 
 mod badinput;
+mod control;
 mod counting;
 mod damon_stat;
 mod endings;
@@ -19,5 +20,7 @@ mod kit;
 mod lifecycle;
 mod modules;
 mod others;
+mod ownership;
 mod process;
+mod races;
 mod timing;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::kit::{Scene, get, parameters, set};
 
 /// A kdamond with one context and one process to watch, set up by hand.
-fn somebody_elses(target: &Child) {
+pub fn somebody_elses(target: &Child) {
     set("kdamonds/nr_kdamonds", "1");
     set("kdamonds/0/contexts/nr_contexts", "1");
     let context = "kdamonds/0/contexts/0";
@@ -23,7 +23,7 @@ fn somebody_elses(target: &Child) {
     );
 }
 
-fn sleeper() -> Child {
+pub fn sleeper() -> Child {
     Command::new("busybox")
         .args(["sleep", "1000"])
         .spawn()
@@ -53,7 +53,7 @@ fn a_running_kdamond_is_named_and_left_alone() {
 }
 
 /// Two kdamonds that are off, the second with a scheme that has everything.
-fn configuration(target: &Child) {
+pub fn configuration(target: &Child) {
     set("kdamonds/nr_kdamonds", "2");
     set("kdamonds/0/contexts/nr_contexts", "1");
     set("kdamonds/1/contexts/nr_contexts", "1");

@@ -127,6 +127,16 @@ impl Ran {
     }
 
     #[track_caller]
+    pub fn prints(self, text: &str) -> Ran {
+        assert!(
+            self.stdout.contains(text),
+            "no '{text}' in: {}",
+            self.stdout
+        );
+        self
+    }
+
+    #[track_caller]
     pub fn says(self, text: &str) -> Ran {
         assert!(
             self.stderr.contains(text),

@@ -12,11 +12,16 @@ mod schemes;
 mod start;
 mod stop;
 mod sysinfo;
+mod target;
+mod tune;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::control::ownership::Whose;
+use crate::control::{ControlError, System};
 
 /// How a command ended, if nothing failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +53,8 @@ enum Command {
     Record(record::Args),
     /// Switch DAMON on and leave it on
     Start(start::Args),
+    /// Change what `damo start` began, while it runs
+    Tune(tune::Args),
     /// End what `damo start` began, and put back what was before
     Stop(stop::Args),
     /// Apply schemes to memory, until the target ends
@@ -84,6 +91,9 @@ pub fn run() -> ExitCode {
         }
     };
     let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
+    if !cli.command.changes_damon() {
+        tell_of_leavings();
+    }
     let outcome = dispatch(cli.command, &mut out);
     // What was printed before a failure belongs to the user, too.
     let flushed = out.flush().map_err(anyhow::Error::from);
@@ -104,6 +114,7 @@ fn dispatch(command: Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     match command {
         Command::Record(args) => record::run(args, out),
         Command::Start(args) => start::run(&args, out),
+        Command::Tune(args) => tune::run(&args, out),
         Command::Stop(args) => stop::run(&args, out),
         Command::Schemes(args) => schemes::run(&args, out),
         Command::Args(args) => args::run(args, out),
@@ -115,6 +126,26 @@ fn dispatch(command: Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         Command::Features(args) => features::run(&args, out),
         Command::Diagnose(args) => diagnose::run(&args, out),
         Command::Version => sysinfo::version(out),
+    }
+}
+
+impl Command {
+    /// Whether it deals with what a killed damo has left, or refuses because of
+    /// it.
+    fn changes_damon(&self) -> bool {
+        use Command::{Record, Schemes, Start, Stop, Tune};
+        matches!(self, Record(_) | Schemes(_) | Start(_) | Stop(_) | Tune(_))
+    }
+}
+
+/// Says what a damo that was killed has left behind.
+fn tell_of_leavings() {
+    let system = System::live();
+    if let (true, Some(notes)) = (system.is_root, system.notes())
+        && let Whose::Stale(note) = notes.read()
+    {
+        let left = ControlError::Stale(note.left(&system));
+        let _ = writeln!(io::stderr(), "damo: {left}");
     }
 }
 

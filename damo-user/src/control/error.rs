@@ -87,6 +87,52 @@ pub enum ControlError {
         "nothing of ours was running: what damo started ({0}) has ended by itself; DAMON's former parameters were put back"
     )]
     EndedBefore(By),
+    /// Nothing that may be tuned is on.
+    #[error("{}", nothing_to_tune(.others))]
+    NothingToTune {
+        /// What runs that is not ours.
+        others: Vec<String>,
+    },
+    /// Some of what is on is somebody else's.
+    #[error(
+        "somebody else's {} is on beside damo's; --force changes all of them",
+        others.join(" and ")
+    )]
+    NotAllOurs {
+        /// What runs that is not ours.
+        others: Vec<String>,
+    },
+    /// The number of kdamonds is fixed while one runs.
+    #[error(
+        "there are {running} kdamonds with a context each, and not {wanted}: that cannot change while one is on; `damo stop`, and start anew"
+    )]
+    OtherShape {
+        /// How many there are.
+        running: usize,
+        /// How many there were to be.
+        wanted: usize,
+    },
+    /// A commit would take our process ids for others.
+    #[error(
+        "DAMON looks process ids up in the machine's own pid namespace when it runs, and this is another; `damo stop`, and start anew"
+    )]
+    PidNamespace,
+    /// A kdamond stopped before a command.
+    #[error("kdamond {0} has ended meanwhile: what it watched has ended")]
+    EndedMeanwhile(usize),
+    /// A commit ended it.
+    #[error(
+        "kdamond {0} ended with the change: what it watched has ended, or DAMON refuses the parameters"
+    )]
+    EndedByCommit(usize),
+    /// As the first, and the files could not be put back.
+    #[error("{error}; and {left}")]
+    AndFiles {
+        /// What went wrong.
+        error: Box<ControlError>,
+        /// What could not be put back afterwards.
+        left: RestoreError,
+    },
     /// Not everything is back.
     #[error(transparent)]
     NotRestored(NotRestored),
@@ -133,6 +179,17 @@ pub enum ControlError {
         /// What could not be put back afterwards.
         left: NotRestored,
     },
+}
+
+fn nothing_to_tune(others: &[String]) -> String {
+    let nothing = "nothing that damo started is on; `damo start` comes first";
+    match others {
+        [] => nothing.to_owned(),
+        others => format!(
+            "{nothing}; somebody else's {} is on, and is changed only with --force",
+            others.join(" and ")
+        ),
+    }
 }
 
 fn nothing_of_ours(stale: bool, others: &[String]) -> String {

@@ -1,7 +1,5 @@
 //! DAMON's interface: its files, as [`super::Session`] uses them.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::error::ControlError;
@@ -21,18 +19,10 @@ pub enum SavedBy {
 }
 
 /// One of DAMON's interfaces.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum Interface {
     /// `/sys/kernel/mm/damon`.
     Sysfs(Tree, Option<Release>),
-}
-
-impl fmt::Debug for Interface {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Interface::Sysfs(tree, _) => f.debug_tuple("Sysfs").field(&tree.root()).finish(),
-        }
-    }
 }
 
 impl Interface {

@@ -19,6 +19,7 @@ mod session;
 mod stop;
 mod sysfs;
 mod system;
+mod tune;
 
 pub use error::{ControlError, Leftover, NotRestored};
 pub use files::{Entry, Files, Kind, LiveFiles};
@@ -30,3 +31,4 @@ pub use session::{Options, Session};
 pub use stop::Stop;
 pub use sysfs::{FileError, Tree};
 pub use system::System;
+pub use tune::Tuning;

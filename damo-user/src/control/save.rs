@@ -117,6 +117,31 @@ impl Saved {
         }
     }
 
+    /// Makes the files of contexts say again what they said, while kdamonds may
+    /// be on: the numbers of kdamonds and contexts are not written.
+    ///
+    /// # Errors
+    /// What could not be put back.
+    pub fn restore_running(&self, tree: &Tree) -> Result<(), RestoreError> {
+        let Some(kdamonds) = self.root.folders.get("kdamonds") else {
+            return Ok(());
+        };
+        for (k, kdamond) in &kdamonds.folders {
+            let Some(contexts) = kdamond.folders.get("contexts") else {
+                continue;
+            };
+            for (c, context) in &contexts.folders {
+                let at = Path::new("kdamonds").join(k).join("contexts").join(c);
+                write_folder(tree, &at, context, false)?;
+            }
+        }
+        let found = insist(|| Saved::read(tree))?;
+        match self.differences(&found) {
+            differences if differences.is_empty() => Ok(()),
+            differences => Err(RestoreError::Differs(differences)),
+        }
+    }
+
     /// All values, in an order in which they can be written to folders that are
     /// not there yet: paths below the `admin` folder.
     pub fn writes(&self) -> Vec<(PathBuf, String)> {

@@ -227,6 +227,12 @@ impl Tree {
     }
 }
 
+impl std::fmt::Debug for Tree {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Tree").field(&self.root).finish()
+    }
+}
+
 /// Repeats `operation` while its error is `transient`, with growing pauses, for
 /// `patience` in all; then the last error counts.
 pub(super) fn retry<T, E>(

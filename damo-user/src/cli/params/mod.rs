@@ -7,6 +7,7 @@
 mod context;
 mod numa;
 mod options;
+mod overlay;
 mod schemes;
 
 use std::collections::BTreeMap;

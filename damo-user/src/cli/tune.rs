@@ -1,0 +1,82 @@
+//! `damo tune`: other parameters for what runs.
+
+use std::io::Write;
+
+use anyhow::Result;
+
+use super::request::print_write;
+use super::target::{Deduction, TargetArgs};
+use super::{Outcome, UsageError};
+use crate::control::params::Params;
+use crate::control::{System, Tuning};
+
+/// Change what `damo start` began, while it runs
+///
+/// Only what is named changes: options of a context go to the context of their
+/// position, those of a scheme to the scheme of their position. Lists that are
+/// named, such as targets and filters, are replaced as a whole.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sudo damo tune --damos_quota_space 100MiB     only that of the first scheme
+  sudo damo tune --sample 1ms --aggr 20ms
+  sudo damo tune --replace parameters.json      everything else to its default")]
+pub struct Args {
+    #[command(flatten)]
+    what: TargetArgs,
+
+    /// Give everything that is not named its default again
+    #[arg(long)]
+    replace: bool,
+
+    /// Commit the goals of quotas only, which disturbs nothing else
+    #[arg(long = "quota_goals_only", conflicts_with = "replace")]
+    quota_goals_only: bool,
+
+    /// Change others' kdamonds, too
+    #[arg(long)]
+    force: bool,
+
+    /// Print what would be written, and write nothing
+    #[arg(long = "dry-run")]
+    dry_run: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Nothing of ours runs, or it cannot be changed so.
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome> {
+    if args.what.words().is_empty() && args.what.params.is_empty() {
+        let text = "nothing to change; name it, as in --damos_quota_space 100MiB";
+        return Err(UsageError(text.to_owned()).into());
+    }
+    let system = System::live();
+    // What was typed is judged first, as far as it can be on its own.
+    let deduction = args
+        .what
+        .deduce(args.replace, || Ok(system.damon().map(drop)?))?;
+    let tuning = Tuning::begin(&system, args.force)?;
+    let params: Params = match deduction {
+        Deduction::Params(params) => params,
+        Deduction::Target(_, Some(command)) => {
+            return Err(UsageError(format!(
+                "{:?}: tune starts no command; name process ids",
+                command.argv()
+            ))
+            .into());
+        }
+        Deduction::Target(deduced, None) if args.replace => args.what.params.params(&deduced)?,
+        Deduction::Target(deduced, None) => {
+            args.what.params.applied_to(tuning.before(), &deduced)?
+        }
+    };
+    if args.dry_run {
+        for write in tuning.plan(&params, args.quota_goals_only)? {
+            print_write(&system, &write, out)?;
+        }
+        return Ok(Outcome::Done);
+    }
+    tuning.commit(&params, args.quota_goals_only)?;
+    Ok(Outcome::Done)
+}
