@@ -138,9 +138,7 @@ async fn run(mut plan: Plan) -> Result<Report, RecordError> {
     let disk = spool.disk();
     let mut writer = Writer::new(spool, &meta)?;
     writer.clock(mono_ns, wall_ns)?;
-    // A millisecond, so that the runtime looks for signals at all.
-    let interrupted = tokio::time::timeout(Duration::from_millis(1), signals.next());
-    if interrupted.await.is_ok() {
+    if signals.came().await {
         return Err(RecordError::Interrupted);
     }
     // From here on there is something to keep.

@@ -89,7 +89,12 @@ pub fn hold(holding: Holding, on: impl FnOnce()) -> Result<Ended, HoldError> {
             mut session,
             watched,
             mut signals,
-        } = switch_on(holding).await?;
+        } = switch_on(holding)?;
+        if signals.came().await {
+            // The command has not begun, and is dropped with the rest.
+            session.restore()?;
+            return Ok(Ended::Signal);
+        }
         let (gone, mut command) = watched.release()?;
         on();
         let ended = wait(&session, all_gone(gone), timeout, &mut signals).await;
@@ -118,10 +123,9 @@ pub fn leave(holding: Holding) -> Result<Vec<u32>, HoldError> {
             session,
             watched,
             mut signals,
-        } = switch_on(holding).await?;
+        } = switch_on(holding)?;
         let tids = session.tids();
-        let came = tokio::time::timeout(Duration::from_millis(1), signals.next());
-        if came.await.is_ok() {
+        if signals.came().await {
             return Err(HoldError::Interrupted);
         }
         session.leave()?;
@@ -140,9 +144,9 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-async fn switch_on(mut holding: Holding) -> Result<On, HoldError> {
+fn switch_on(mut holding: Holding) -> Result<On, HoldError> {
     // Caught from here on: a signal during set-up must not skip putting back.
-    let mut signals = Signals::listen()?;
+    let signals = Signals::listen()?;
     let system = System::live();
     Session::check(&system, holding.options)?;
     let caller = match holding.as_root {
@@ -153,11 +157,6 @@ async fn switch_on(mut holding: Holding) -> Result<On, HoldError> {
     let watched = Watched::find(&mut holding.params, command, caller.as_ref())?;
     let mut session = Session::prepare(&system, &holding.params, holding.options)?;
     session.turn_on()?;
-    // A millisecond, so that the runtime looks for signals at all.
-    let came = tokio::time::timeout(Duration::from_millis(1), signals.next());
-    if came.await.is_ok() {
-        return Err(HoldError::Interrupted);
-    }
     Ok(On {
         session,
         watched,

@@ -1,6 +1,7 @@
 //! The signals that end a recording, or schemes.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -25,6 +26,13 @@ impl Signals {
             catch(SignalKind::terminate())?,
             catch(SignalKind::hangup())?,
         ]))
+    }
+
+    /// Whether one came.
+    pub async fn came(&mut self) -> bool {
+        // A millisecond, so that the runtime looks for signals at all.
+        let moment = Duration::from_millis(1);
+        tokio::time::timeout(moment, self.next()).await.is_ok()
     }
 
     /// Waits for one that came or comes.
