@@ -1,5 +1,5 @@
 //! What the kernel does when one of DAMON's files is written.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
@@ -53,6 +53,8 @@ pub struct State {
     pub only_paddr: bool,
     /// Neither sysfs nor a module knows of it.
     pub(super) foreign: bool,
+    /// Kdamonds that were sent a command after their end.
+    pub(super) too_late: BTreeSet<usize>,
     pub log: Vec<(PathBuf, String)>,
     /// A command that would have been a kernel BUG somewhere.
     pub bug: Option<String>,
@@ -74,6 +76,7 @@ impl State {
             locked: false,
             only_paddr: false,
             foreign: false,
+            too_late: BTreeSet::new(),
             log: Vec::new(),
             bug: None,
         };
@@ -273,6 +276,7 @@ impl State {
             ("on", Some(Life::On(_))) => Err(Errno::BUSY),
             ("on", _) => {
                 self.lives.remove(&index);
+                self.too_late.remove(&index);
                 self.check(index)?;
                 let tid = self.start_thread();
                 self.lives.insert(index, Life::On(tid));
@@ -289,7 +293,10 @@ impl State {
             ("off", None) => Err(Errno::INVAL),
             (_, Some(Life::On(_))) => Ok(()),
             (other, _) => {
-                self.bug = Some(format!("{other} to a kdamond that is off"));
+                // One may come too late; on some kernels a second is a BUG.
+                if !self.too_late.insert(index) {
+                    self.bug = Some(format!("{other} to a kdamond that is off"));
+                }
                 Err(Errno::INVAL)
             }
         }
