@@ -6,6 +6,7 @@ use rustix::io::Errno;
 
 use super::{Assignment, Control, ModuleError, Role, Running, Values, value};
 use crate::control::others;
+use crate::control::ownership::Lock;
 use crate::control::sysfs::{FileError, retry};
 
 /// The longest that a commit is waited for.
@@ -29,16 +30,17 @@ impl Control {
         })
     }
 
-    /// Refuses what may not be changed.
-    fn may_change(&self, force: bool) -> Result<Running, ModuleError> {
+    /// Refuses what may not be changed; another damo waits while the lock is kept.
+    fn may_change(&self, force: bool) -> Result<(Running, Option<Lock>), ModuleError> {
         if !self.system.is_root {
             return Err(ModuleError::NotRoot);
         }
+        let lock = self.system.lock()?;
         let running = self.running()?;
         if running.enabled && !running.ours && !force {
             return Err(ModuleError::NotOurs(self.described(&running)));
         }
-        Ok(running)
+        Ok((running, lock))
     }
 
     /// Writes inputs, all or none. If the module runs, they count only after a
@@ -47,7 +49,7 @@ impl Control {
     /// # Errors
     /// See [`ModuleError`]; nothing was changed.
     pub fn set(&self, new: &[Assignment], force: bool) -> Result<bool, ModuleError> {
-        let running = self.may_change(force)?;
+        let (running, _lock) = self.may_change(force)?;
         self.check(new)?;
         self.write(new)?;
         Ok(running.enabled)
@@ -175,7 +177,7 @@ impl Control {
     /// # Errors
     /// See [`ModuleError`]; it is as it was.
     pub fn disable(&self, force: bool) -> Result<bool, ModuleError> {
-        let before = self.may_change(force)?;
+        let (before, _lock) = self.may_change(force)?;
         if before.enabled {
             self.tree().write("enabled", "N")?;
             let after = self.running()?;
@@ -198,7 +200,7 @@ impl Control {
             return Err(ModuleError::NoInputs(module));
         }
         self.param("commit_inputs")?;
-        let before = self.may_change(force)?;
+        let (before, _lock) = self.may_change(force)?;
         if !before.enabled {
             return Err(ModuleError::Off(module));
         }

@@ -8,6 +8,7 @@ use super::rules::Broken;
 use super::table::Version;
 use super::value::ValueError;
 use crate::control::others::{Module, RunningModule};
+use crate::control::ownership::LockError;
 use crate::control::sysfs::FileError;
 
 /// Why a module was not read or changed. When one of these is returned, its
@@ -152,6 +153,9 @@ pub enum ModuleError {
         /// How long was waited.
         waited: Duration,
     },
+    /// Another damo is at it.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// A file of the kernel's.
     #[error(transparent)]
     File(#[from] FileError),
