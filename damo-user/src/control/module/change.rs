@@ -103,6 +103,7 @@ impl Control {
             let module = self.module;
             return Err(ModuleError::InUse { module, by });
         }
+        let _lock = self.system.lock()?;
         self.check(new)?;
         let former = self.write(new)?;
         let enabled = self.turn_on(&running);
