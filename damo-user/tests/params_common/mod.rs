@@ -187,7 +187,6 @@ fn scheme() -> impl Strategy<Value = Scheme> {
             quotas: rest.0,
             watermarks: rest.1,
             filters: rest.2,
-            stats: (),
         })
 }
 

@@ -88,12 +88,65 @@ pub(super) fn boolean<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Err
         }
 
         fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {
-            match text {
-                "Y" | "y" | "true" | "True" => Ok(true),
-                "N" | "n" | "false" | "False" => Ok(false),
-                _ => Err(E::custom(format!("'{text}' is not true or false"))),
-            }
+            truth(text).ok_or_else(|| E::custom(format!("'{text}' is not true or false")))
         }
     }
     from.deserialize_any(Truth)
+}
+
+/// A truth value, as texts have it.
+pub(super) fn truth(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "y" | "yes" | "true" => Some(true),
+        "n" | "no" | "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// A process, as a number or a text; 0, which DAMON's file says of the physical
+/// address space, and -1 are none.
+pub(super) fn pid<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    match whole(from)? {
+        -1 | 0 => Ok(None),
+        pid => u32::try_from(pid)
+            .map(Some)
+            .map_err(|_| D::Error::custom(format!("{pid} is not a process id"))),
+    }
+}
+
+/// A node's number; -1 is none.
+pub(super) fn node<'de, D: Deserializer<'de>>(from: D) -> Result<i32, D::Error> {
+    let nid = whole(from)?;
+    i32::try_from(nid).map_err(|_| D::Error::custom(format!("{nid} is not a node")))
+}
+
+/// A whole number, which may be below 0, or a text of one.
+fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
+    struct Whole;
+
+    impl Visitor<'_> for Whole {
+        type Value = i64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a whole number")
+        }
+
+        fn visit_i64<E: Error>(self, number: i64) -> Result<i64, E> {
+            Ok(number)
+        }
+
+        fn visit_u64<E: Error>(self, number: u64) -> Result<i64, E> {
+            i64::try_from(number).map_err(|_| E::custom(format!("{number} is too large")))
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<i64, E> {
+            let number = text.trim().replace(',', "").parse();
+            number.map_err(|_| E::custom(format!("'{text}' is not a whole number")))
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<i64, E> {
+            Ok(-1)
+        }
+    }
+    from.deserialize_any(Whole)
 }

@@ -11,6 +11,7 @@ mod classic;
 mod error;
 mod features;
 mod filter;
+mod foreign;
 mod form;
 mod json;
 mod plan;
@@ -204,6 +205,7 @@ impl Default for NrRegions {
 #[serde(default, deny_unknown_fields)]
 pub struct Target {
     /// The process; `None` for the physical address space.
+    #[serde(deserialize_with = "form::pid")]
     pub pid: Option<u32>,
     /// Addresses to watch; empty lets vaddr choose.
     pub regions: Vec<Region>,

@@ -177,7 +177,6 @@ fn scheme(dir: Dir<'_>) -> Result<Scheme> {
         },
         filters,
         max_nr_snapshots: number("stats/max_nr_snapshots")?,
-        stats: (),
     })
 }
 
