@@ -7,6 +7,7 @@ mod module;
 mod params;
 mod record;
 mod report;
+mod status;
 mod sysinfo;
 
 use std::io::{self, BufWriter, Write};
@@ -26,7 +27,7 @@ pub enum Outcome {
 }
 
 /// Arguments that cannot be right: exit code 2.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
 
@@ -44,8 +45,8 @@ enum Command {
     Record(record::Args),
     /// Print what parameter options mean, as json, yaml or text
     Args(args::Args),
-    /// What DAMON's sysfs files say, and who runs; changes nothing
-    Status(args::StatusArgs),
+    /// What DAMON is set to, who runs, and what schemes have done; changes nothing
+    Status(status::Args),
     /// Read a record and print what is in it
     Report(report::Args),
     /// Look at DAMON's modules in the kernel and change them
@@ -94,7 +95,7 @@ fn dispatch(command: Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     match command {
         Command::Record(args) => record::run(args),
         Command::Args(args) => args::run(args, out),
-        Command::Status(args) => args::status(&args, out),
+        Command::Status(args) => status::run(&args, out),
         Command::Report(args) => report::run(args, out),
         Command::Module(args) => module::run(args, out),
         Command::Reclaim(args) => module::reclaim(args, out),

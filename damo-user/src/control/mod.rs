@@ -11,6 +11,7 @@ pub mod module;
 pub mod others;
 pub mod params;
 mod plan;
+pub mod results;
 mod save;
 mod session;
 mod spec;

@@ -1,5 +1,7 @@
 //! The options by name.
 
+use crate::control::params::NO_PREPS;
+
 /// An option.
 pub struct Opt {
     /// Its long name.
@@ -60,6 +62,57 @@ const fn damos(
     }
 }
 
+/// An option of the peer's for what no kernel has.
+pub struct Refused {
+    /// Its long name.
+    pub name: &'static str,
+    /// The words that ask for nothing.
+    pub allowed: &'static [&'static str],
+    /// Why others are refused.
+    pub rule: &'static str,
+}
+
+const NO_OTHER_WAYS: &str = "no kernel up to 7.3 samples otherwise than by page tables";
+
+/// Options that are known, to be refused.
+pub const REFUSED: &[Refused] = &[
+    Refused {
+        name: "probe_prep",
+        allowed: &[],
+        rule: NO_PREPS,
+    },
+    Refused {
+        name: "nr_probe_preps",
+        allowed: &["0"],
+        rule: NO_PREPS,
+    },
+    Refused {
+        name: "sample_primitives",
+        allowed: &["page_table"],
+        rule: NO_OTHER_WAYS,
+    },
+    Refused {
+        name: "exp_ops_use_reports",
+        allowed: &["N"],
+        rule: NO_OTHER_WAYS,
+    },
+    Refused {
+        name: "exp_ops_write_only",
+        allowed: &["N"],
+        rule: NO_OTHER_WAYS,
+    },
+    Refused {
+        name: "exp_ops_cpus",
+        allowed: &["all"],
+        rule: NO_OTHER_WAYS,
+    },
+    Refused {
+        name: "exp_ops_tids",
+        allowed: &[],
+        rule: NO_OTHER_WAYS,
+    },
+];
+
 /// Every option.
 pub const OPTIONS: &[Opt] = &[
     monitoring(
@@ -67,6 +120,24 @@ pub const OPTIONS: &[Opt] = &[
         (1, 1),
         "JSON|FILE",
         "All parameters, as json or yaml",
+    ),
+    monitoring(
+        "kdamond",
+        (0, 0),
+        "",
+        "The options behind it are another kdamond's, up to the next --kdamond",
+    ),
+    monitoring(
+        "damon_ctx",
+        (0, 0),
+        "",
+        "The options behind it are another context's",
+    ),
+    monitoring(
+        "damon_target",
+        (0, 0),
+        "",
+        "The options behind it are another target's",
     ),
     monitoring(
         "ops",
@@ -86,7 +157,7 @@ pub const OPTIONS: &[Opt] = &[
             "regions",
             (1, 1),
             "RANGES",
-            "Addresses to watch, as \"START-END START-END\"; once per target",
+            "Addresses in bytes to watch, as \"START-END START-END\"; once per target",
         ),
     ),
     monitoring(
@@ -197,6 +268,12 @@ pub const OPTIONS: &[Opt] = &[
         "Let DAMON refresh its statistics that often; once per kdamond",
     ),
     monitoring(
+        "probe",
+        (0, 0),
+        "",
+        "The options behind it are another probe's",
+    ),
+    monitoring(
         "probe_filter",
         (2, MANY),
         "allow|reject",
@@ -228,6 +305,12 @@ pub const OPTIONS: &[Opt] = &[
             "JSON|TEXT|FILE",
             "Schemes, as json, yaml or in the classic text form",
         ),
+    ),
+    damos(
+        "damos_scheme",
+        (0, 0),
+        "",
+        "The options behind it are another scheme's",
     ),
     damos(
         "damos_action",

@@ -1,20 +1,40 @@
 //! Options → schemes.
 
-use super::context::{counts, split};
+use super::context::{counts, in_units, split};
 use super::{ParamArgs, UsageError, text_or_file, value};
 use crate::control::params::{
-    Action, Dest, Filter, FilterKind, Goal, GoalMetric, Quotas, Region, Scheme, Watermarks,
-    duration_ms, duration_us, number, parse_classic, permil, size,
+    Action, Dest, Filter, FilterKind, Goal, GoalMetric, NO_COMPLEMENT, Quotas, Region, Scheme,
+    Watermarks, duration_ms, duration_us, number, parse_classic, permil, size, unknown_type,
 };
 
+/// A scheme, before it is known what its addresses are in.
+pub(super) struct TypedScheme {
+    scheme: Scheme,
+    /// From options, whose addresses are bytes; json has DAMON's own.
+    in_bytes: bool,
+}
+
+impl TypedScheme {
+    /// The scheme in a context of that address unit.
+    pub(super) fn in_units(mut self, unit: u64) -> Scheme {
+        for filter in &mut self.scheme.filters {
+            if let (true, FilterKind::Addr(region)) = (self.in_bytes, &mut filter.kind) {
+                *region = in_units(region, unit);
+            }
+        }
+        self.scheme
+    }
+}
+
 /// The schemes of `--schemes`, then those of `--damos_action`.
-pub(super) fn schemes(args: &ParamArgs) -> Result<Vec<Scheme>, UsageError> {
+pub(super) fn schemes(args: &ParamArgs) -> Result<Vec<TypedScheme>, UsageError> {
     let mut all = Vec::new();
     for text in args.uses("schemes").iter().flatten() {
-        all.extend(parse_schemes(
-            "--schemes",
-            &text_or_file("--schemes", text)?,
-        )?);
+        let schemes = parse_schemes("--schemes", &text_or_file("--schemes", text)?)?;
+        all.extend(schemes.into_iter().map(|scheme| TypedScheme {
+            scheme,
+            in_bytes: false,
+        }));
     }
     let count = args.uses("damos_action").len();
     for (name, uses) in args
@@ -60,7 +80,10 @@ pub(super) fn schemes(args: &ParamArgs) -> Result<Vec<Scheme>, UsageError> {
         let mut scheme = scheme(args, index)?;
         scheme.quotas.goals = goals;
         scheme.filters = filters;
-        all.push(scheme);
+        all.push(TypedScheme {
+            scheme,
+            in_bytes: true,
+        });
     }
     Ok(all)
 }
@@ -242,6 +265,9 @@ fn goal(words: &[String]) -> Result<Goal, UsageError> {
         target_value: value(NAME, target, |word| Goal::parse_value(metric, word))?,
         ..Goal::default()
     };
+    if rest.first().is_some_and(|word| word == "complement") {
+        return Err(wrong(NO_COMPLEMENT));
+    }
     let nid = |word: &str| word.parse().map_err(|_| "not a node".to_owned());
     match rest {
         [node, path] if metric.of_memcg() => {
@@ -403,10 +429,7 @@ fn kind_of<'w>(kind: &str, words: &'w [String]) -> Result<(FilterKind, &'w [Stri
             (FilterKind::HugepageSize { min, max }, rest)
         }
         _ => {
-            return Err(format!(
-                "'{kind}' is not a type of filter: {}",
-                TYPES.join(", ")
-            ));
+            return Err(unknown_type(kind));
         }
     })
 }

@@ -152,7 +152,7 @@ impl TryFrom<FilterForm> for Filter {
 
 /// No such type of filter.
 pub fn unknown_type(name: &str) -> String {
-    if name == "probe_hits_wsum" {
+    if ["probe_hits_wsum", "pgidle_set", "pgidle_unset"].contains(&name) {
         return format!("no kernel up to 7.3 has filters of type {name}");
     }
     format!(

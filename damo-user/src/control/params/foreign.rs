@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 /// A place in the json, and what is wrong there.
-pub(super) type Wrong = (String, String);
+pub(in crate::control) type Wrong = (String, String);
 
 type Object = Map<String, Value>;
 
@@ -31,7 +31,7 @@ pub(super) fn strip_schemes(json: &mut Value) -> Result<(), Wrong> {
 }
 
 /// A key without a value is as good as none.
-fn without_nulls(json: &mut Value) {
+pub(in crate::control) fn without_nulls(json: &mut Value) {
     match json {
         Value::Object(all) => {
             all.retain(|_, value| !value.is_null());
@@ -124,11 +124,10 @@ fn probe(probe: &mut Object, path: &str) -> Result<(), Wrong> {
         return Err((format!("{path}.preps"), NO_PREPS.to_owned()));
     }
     each(probe, path, "filters", |filter, path| {
-        match filter.get("filter_type").and_then(Value::as_str) {
-            Some(kind) if PROBE_TYPES_OF_NO_KERNEL.contains(&kind) => {
-                Err((format!("{path}.filter_type"), no_probe_filter(kind)))
-            }
-            _ => Ok(()),
+        let kind = filter.get("filter_type").and_then(Value::as_str);
+        match kind.and_then(no_probe_filter) {
+            Some(message) => Err((format!("{path}.filter_type"), message)),
+            None => Ok(()),
         }
     })
 }
@@ -176,6 +175,12 @@ pub const NO_COMPLEMENT: &str =
 /// Why pages are not prepared.
 pub const NO_PREPS: &str = "no kernel up to 7.3 prepares pages for a probe; leave it out";
 
-fn no_probe_filter(kind: &str) -> String {
-    format!("{NEWEST} has '{kind}' in a probe; a probe's filter is anon or memcg")
+/// Why a probe has no such filter; `None` for types that it may have.
+fn no_probe_filter(kind: &str) -> Option<String> {
+    if !PROBE_TYPES_OF_NO_KERNEL.contains(&kind) {
+        return None;
+    }
+    Some(format!(
+        "{NEWEST} has '{kind}' in a probe; a probe's filter is anon or memcg"
+    ))
 }

@@ -42,7 +42,7 @@ impl<T> Visitor<'_> for Value<'_, T> {
 }
 
 /// Reads a value that is a text, or a number that `number` takes.
-pub(super) fn value<'de, D: Deserializer<'de>, T>(
+pub(in crate::control) fn value<'de, D: Deserializer<'de>, T>(
     from: D,
     expected: &'static str,
     number: fn(u64) -> Option<T>,
@@ -57,7 +57,7 @@ pub(super) fn value<'de, D: Deserializer<'de>, T>(
 
 macro_rules! forms {
     ($($name:ident: $parse:path, $expected:literal;)*) => {$(
-        pub(super) fn $name<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+        pub(in crate::control) fn $name<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
             value(from, $expected, Some, &$parse)
         }
     )*};
@@ -72,8 +72,22 @@ forms! {
     bp: text::ten_thousandths, "1/10000s or a percentage";
 }
 
+/// [`number`], where there may be none.
+pub(in crate::control) fn some_number<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<u64>, D::Error> {
+    number(from).map(Some)
+}
+
+/// [`bytes`], where there may be none.
+pub(in crate::control) fn some_bytes<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<u64>, D::Error> {
+    bytes(from).map(Some)
+}
+
 /// A truth value, or DAMON's `Y` and `N`.
-pub(super) fn boolean<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+pub(in crate::control) fn boolean<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     struct Truth;
 
     impl Visitor<'_> for Truth {
@@ -95,7 +109,7 @@ pub(super) fn boolean<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Err
 }
 
 /// A truth value, as texts have it.
-pub(super) fn truth(text: &str) -> Option<bool> {
+pub(in crate::control) fn truth(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "y" | "yes" | "true" => Some(true),
         "n" | "no" | "false" => Some(false),
@@ -105,7 +119,7 @@ pub(super) fn truth(text: &str) -> Option<bool> {
 
 /// A process, as a number or a text; 0, which DAMON's file says of the physical
 /// address space, and -1 are none.
-pub(super) fn pid<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+pub(in crate::control) fn pid<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
     match whole(from)? {
         -1 | 0 => Ok(None),
         pid => u32::try_from(pid)
@@ -115,7 +129,7 @@ pub(super) fn pid<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::
 }
 
 /// A node's number; -1 is none.
-pub(super) fn node<'de, D: Deserializer<'de>>(from: D) -> Result<i32, D::Error> {
+pub(in crate::control) fn node<'de, D: Deserializer<'de>>(from: D) -> Result<i32, D::Error> {
     let nid = whole(from)?;
     i32::try_from(nid).map_err(|_| D::Error::custom(format!("{nid} is not a node")))
 }

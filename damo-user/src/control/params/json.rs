@@ -40,10 +40,7 @@ impl Params {
     /// # Errors
     /// A value that yaml cannot hold; there is none.
     pub fn to_yaml(&self, raw: bool) -> Result<String, FormError> {
-        serde_saphyr::to_string(&self.to_json(raw)).map_err(|error| FormError::Yaml {
-            path: "the text".to_owned(),
-            message: error.to_string(),
-        })
+        yaml_of(&self.to_json(raw))
     }
 }
 
@@ -67,8 +64,22 @@ impl Scheme {
     }
 }
 
+/// Json as yaml.
+///
+/// # Errors
+/// A value that yaml cannot hold.
+pub fn yaml_of(json: &Value) -> Result<String, FormError> {
+    serde_saphyr::to_string(json).map_err(|error| FormError::Yaml {
+        path: "the text".to_owned(),
+        message: error.to_string(),
+    })
+}
+
 /// Reads json, of whatever.
-pub(crate) fn parse(text: &str) -> Result<Value, FormError> {
+///
+/// # Errors
+/// Not json.
+pub fn parse(text: &str) -> Result<Value, FormError> {
     let error = |path: &str, error: serde_json::Error| FormError::Json {
         path: path.to_owned(),
         message: error.to_string(),
@@ -80,7 +91,10 @@ pub(crate) fn parse(text: &str) -> Result<Value, FormError> {
 }
 
 /// Reads yaml, of whatever.
-pub(crate) fn parse_yaml(text: &str) -> Result<Value, FormError> {
+///
+/// # Errors
+/// Not yaml.
+pub fn parse_yaml(text: &str) -> Result<Value, FormError> {
     serde_saphyr::from_str(text).map_err(|error| FormError::Yaml {
         path: "the text".to_owned(),
         message: error.to_string(),
@@ -95,7 +109,8 @@ fn params(mut json: Value) -> Result<Params, Wrong> {
     }
 }
 
-fn typed<T: DeserializeOwned>(json: Value) -> Result<T, Wrong> {
+/// Makes something of json; an error has its place.
+pub(in crate::control) fn typed<T: DeserializeOwned>(json: Value) -> Result<T, Wrong> {
     serde_path_to_error::deserialize(json)
         .map_err(|error| (place(error.path()), error.inner().to_string()))
 }
