@@ -119,6 +119,39 @@ fn what_it_reports_is_taken() {
     assert_eq!(params.kdamonds[0].contexts[0].targets[0].pid, Some(42));
 }
 
+/// Without units, shares have decimals, and some times are in nanoseconds.
+#[test]
+fn what_it_prints_raw_is_taken() {
+    let mut json = reported();
+    let humane = scheme(&mut json);
+    humane["quotas"]["time_ms"] = "10 ms".into();
+    humane["watermarks"]["interval_us"] = "5 s".into();
+    humane["access_pattern"]["age"] = json!({ "min": "1 m", "max": "max" });
+    let params = Params::from_json(&json.to_string()).unwrap();
+    let mut raw = json;
+    raw[0]["contexts"][0]["intervals"]["intervals_goal"]["access_bp"] = "400.000000".into();
+    raw[0]["contexts"][0]["intervals"]["ops_update_us"] = "60000000".into();
+    let machine = scheme(&mut raw);
+    machine["quotas"]["weights"] = json!({ "sz_permil": "0.000000", "nr_accesses_permil": "3.000000", "age_permil": "997.000000" });
+    machine["quotas"]["time_ms"] = "10000000".into();
+    machine["quotas"]["reset_interval_ms"] = "1000000000".into();
+    machine["watermarks"]["interval_us"] = "5000000000".into();
+    machine["access_pattern"]["age"] =
+        json!({ "min": "60000000000", "max": "18446744073709551615000" });
+    assert_eq!(Params::from_json(&raw.to_string()).unwrap(), params);
+    scheme(&mut raw)["quotas"]["reset_interval_ms"] = "18446744073709551615000000".into();
+    let quotas = Params::from_json(&raw.to_string()).unwrap().kdamonds[0].contexts[0].schemes[0]
+        .quotas
+        .clone();
+    assert_eq!(quotas.reset_interval_ms, u64::MAX);
+    // Our own raw form is meant as it says.
+    let ours = params.to_json(true).to_string();
+    assert_eq!(Params::from_json(&ours).unwrap(), params);
+    scheme(&mut raw)["quotas"]["weights"]["age_permil"] = "997.5".into();
+    let error = Params::from_json(&raw.to_string()).unwrap_err().to_string();
+    assert!(error.contains("'997.5' is not a whole number"), "{error}");
+}
+
 #[test]
 fn what_no_kernel_has_is_refused() {
     type Change = fn(&mut Value);

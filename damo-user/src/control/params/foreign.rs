@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use super::peers_raw::with_units;
+
 /// A place in the json, and what is wrong there.
 pub(in crate::control) type Wrong = (String, String);
 
@@ -15,6 +17,7 @@ const NEWEST: &str = "no kernel up to 7.3";
 /// list of kdamonds.
 pub(super) fn strip(json: &mut Value) -> Result<(), Wrong> {
     without_nulls(json);
+    with_units(json);
     match json {
         Value::Object(all) => each(all, "", "kdamonds", kdamond),
         list => each_of(Some(list), "", kdamond),
@@ -24,6 +27,7 @@ pub(super) fn strip(json: &mut Value) -> Result<(), Wrong> {
 /// The same of schemes.
 pub(super) fn strip_schemes(json: &mut Value) -> Result<(), Wrong> {
     without_nulls(json);
+    with_units(json);
     match json {
         Value::Object(all) => each(all, "", "schemes", scheme),
         list => each_of(Some(list), "", scheme),

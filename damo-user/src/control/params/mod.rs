@@ -16,6 +16,7 @@ pub(super) mod foreign;
 pub(super) mod form;
 pub(super) mod json;
 mod omit;
+mod peers_raw;
 mod plan;
 mod plan_scheme;
 mod quota;

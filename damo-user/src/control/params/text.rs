@@ -83,7 +83,10 @@ pub fn ten_thousandths(text: &str) -> Result<u64, String> {
 
 fn share(text: &str, decimals: usize, step: &str) -> Result<u64, String> {
     let Some(percent) = text.trim().strip_suffix('%') else {
-        return number(text);
+        // The peer's raw form has decimals, which are 0.
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+        let exact = decimals.bytes().all(|digit| digit == b'0');
+        return number(if exact { whole } else { text });
     };
     let bad = || format!("'{text}' is not a percentage in steps of {step}");
     let (whole, fraction) = percent
