@@ -1,7 +1,8 @@
 //! Options → kdamonds and their contexts.
 
+use super::filters::filters_of;
 use super::numa;
-use super::schemes::{TypedScheme, filters_of, schemes};
+use super::schemes::{TypedScheme, schemes};
 use super::{Deduced, ParamArgs, UsageError, value};
 use crate::control::params::{
     Context, Filter, IntervalsGoal, Kdamond, MonitoringIntervals, NrRegions, Params, Probe, Region,

@@ -6,9 +6,11 @@
 //! of each: see [`marked`]. Addresses are typed in bytes.
 
 mod context;
+mod filters;
 mod marked;
 mod numa;
 mod options;
+mod refused;
 mod schemes;
 
 use std::collections::BTreeMap;
@@ -18,7 +20,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
 use super::UsageError;
 use crate::control::params::{Params, Region};
-use options::{OPTIONS, REFUSED};
+use options::OPTIONS;
+use refused::REFUSED;
 
 /// What was typed: for every option, its uses, and the words of each.
 #[derive(Clone, Debug, Default)]
@@ -120,7 +123,7 @@ impl FromArgMatches for ParamArgs {
             if let Some(words) = last {
                 let own = match option.name {
                     "damos_action" => schemes::words_of_action(words),
-                    "damos_filter" | "probe_filter" => schemes::words_of_filters(words),
+                    "damos_filter" | "probe_filter" => filters::words_of_filters(words),
                     _ => numbers_of(words),
                 };
                 args.swallowed.extend(words.split_off(own));
@@ -289,3 +292,5 @@ pub fn text_or_file(option: &str, text: &str) -> Result<String, UsageError> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_marked;
