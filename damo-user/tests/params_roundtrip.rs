@@ -5,9 +5,19 @@ mod common;
 mod params_common;
 
 use common::fake_kernel::{FakeKernel, Version};
+use damo_user::control::Tree;
 use damo_user::control::params::*;
-use params_common::params;
+use params_common::{fitted, params};
 use proptest::prelude::*;
+
+fn versions() -> impl Strategy<Value = Version> {
+    prop::sample::select(Version::ALL.to_vec())
+}
+
+fn features(version: Version, tree: &Tree) -> Features {
+    let (major, minor) = version.release();
+    Features::probe(tree, Some(Release(major, minor))).unwrap()
+}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
@@ -22,16 +32,17 @@ proptest! {
     }
 
     #[test]
-    fn files(params in params()) {
-        let kernel = FakeKernel::new(Version::V7_3);
+    fn files(params in params(), version in versions()) {
+        let kernel = FakeKernel::new(version);
         let tree = kernel.system().admin();
-        let features = Features::probe(&tree, None).unwrap();
+        let features = features(version, &tree);
+        let params = fitted(params, &features);
         for write in plan_params(&params, &features, Scope::Fresh).unwrap() {
             tree.write(&write.path, &write.value).unwrap();
         }
         let expected = params.resolved().unwrap();
         let found = read(&tree).unwrap();
-        prop_assert_eq!(&found, &expected);
+        prop_assert_eq!(&found, &expected, "{:?}", version);
         // And what was read back is the same in every form.
         let json = found.to_json(false).to_string();
         prop_assert_eq!(&Params::from_json(&json).unwrap(), &expected);
@@ -40,15 +51,16 @@ proptest! {
 
     /// Over other parameters, with the same kdamonds and contexts.
     #[test]
-    fn files_of_what_runs(before in params(), after in params()) {
+    fn files_of_what_runs(before in params(), after in params(), version in versions()) {
         let mut after = after;
         after.kdamonds.resize(before.kdamonds.len(), Kdamond {
             refresh_ms: 0,
             contexts: vec![Context::default()],
         });
-        let kernel = FakeKernel::new(Version::V7_3);
+        let kernel = FakeKernel::new(version);
         let tree = kernel.system().admin();
-        let features = Features::probe(&tree, None).unwrap();
+        let features = features(version, &tree);
+        let (before, after) = (fitted(before, &features), fitted(after, &features));
         for (params, scope) in [(&before, Scope::Fresh), (&after, Scope::Running)] {
             for write in plan_params(params, &features, scope).unwrap() {
                 prop_assert!(scope == Scope::Fresh || !write.path.ends_with("nr_kdamonds"));

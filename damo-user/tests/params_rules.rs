@@ -278,6 +278,16 @@ fn what_a_kernel_lacks_is_named_with_the_kernel_that_has_it() {
             Version::V6_17,
         ),
         (
+            |c| {
+                c.probes = vec![Probe {
+                    weight: 1,
+                    ..Probe::default()
+                }]
+            },
+            "--probe_weight 1: this kernel's DAMON does not have that; it came with Linux 7.3",
+            Version::V7_2,
+        ),
+        (
             |c| c.targets[0].obsolete = true,
             "Linux 6.19",
             Version::V6_17,

@@ -1,15 +1,17 @@
 //! `damo args`: what options mean, without doing it.
-//! `damo status`: what DAMON is set to, in the same forms.
 
 use std::io::Write;
 
-use anyhow::Result;
-use clap::{Subcommand, ValueEnum};
+use std::path::{Path, PathBuf};
 
-use super::params::{Deduced, ParamArgs, parse_params};
+use anyhow::{Context, Result};
+use clap::{Subcommand, ValueEnum};
+use serde_json::Value;
+
+use super::params::{Deduced, ParamArgs, is_json, parse_params, text_or_file};
 use super::{Outcome, UsageError};
-use crate::control::params::{Params, Region, read};
-use crate::control::{System, others};
+use crate::control::params::{Kdamond, Params, Region, yaml_of};
+use crate::sys::command_line::CommandLine;
 use crate::sys::iomem;
 
 /// Print what parameter options mean, as json, yaml or text
@@ -39,14 +41,38 @@ struct DamonArgs {
     #[arg(long)]
     raw: bool,
 
+    /// Leave out what is as by default
+    #[arg(long = "omit_defaults")]
+    omit_defaults: bool,
+
+    /// Put the kdamonds behind those of a file
+    #[arg(long, value_name = "FILE", group = "edit")]
+    add: Option<String>,
+
+    /// Print a file's kdamonds without one of them
+    #[arg(long, num_args = 2, value_names = ["FILE", "INDEX"], group = "edit")]
+    remove: Option<Vec<String>>,
+
+    /// Put the kdamond in the place of one of a file
+    #[arg(long, num_args = 2, value_names = ["FILE", "INDEX"], group = "edit")]
+    replace: Option<Vec<String>>,
+
+    /// Write to a file, which may be the one that is edited
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+
     #[command(flatten)]
     params: ParamArgs,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
+/// A form to print parameters in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// An object with kdamonds
     Json,
+    /// The same as yaml
     Yaml,
+    /// For people
     Report,
 }
 
@@ -56,59 +82,97 @@ enum Format {
 /// What was typed cannot be right.
 pub fn run(args: Args, out: &mut dyn Write) -> Result<Outcome> {
     let Kind::Damon(args) = args.kind;
-    print(&args.params()?, args.format, args.raw, out)?;
-    Ok(Outcome::Done)
+    args.run(out)
 }
 
-/// What DAMON's sysfs files say, and who runs; changes nothing
-#[derive(Debug, clap::Args)]
-pub struct StatusArgs {
-    /// Form to print
-    #[arg(long, value_enum, default_value = "report")]
-    format: Format,
-
-    /// Print numbers without units
-    #[arg(long)]
-    raw: bool,
-}
-
-/// Runs `status`.
-///
-/// # Errors
-/// DAMON's files cannot be read.
-pub fn status(args: &StatusArgs, out: &mut dyn Write) -> Result<Outcome> {
-    let system = System::live();
-    let tree = system.damon()?;
-    print(&read(&tree)?, args.format, args.raw, out)?;
-    if let Format::Report = args.format {
-        for kdamond in others::kdamonds(&system)? {
-            writeln!(out, "{kdamond} is on")?;
+impl Format {
+    /// Prints one of the two, whose making may take time.
+    pub(super) fn print(
+        self,
+        json: impl FnOnce() -> Value,
+        text: impl FnOnce() -> String,
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        match self {
+            Format::Json => {
+                serde_json::to_writer_pretty(&mut *out, &json())?;
+                writeln!(out)?;
+            }
+            Format::Yaml => out.write_all(yaml_of(&json())?.as_bytes())?,
+            Format::Report => out.write_all(text().as_bytes())?,
         }
-        for running in others::modules(&system)? {
-            writeln!(out, "{} is on", running.module)?;
-        }
+        Ok(())
     }
-    Ok(Outcome::Done)
-}
-
-fn print(params: &Params, format: Format, raw: bool, out: &mut dyn Write) -> Result<()> {
-    match format {
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, &params.to_json(raw))?;
-            writeln!(out)?;
-        }
-        Format::Yaml => out.write_all(params.to_yaml(raw)?.as_bytes())?,
-        Format::Report => out.write_all(params.report(raw).as_bytes())?,
-    }
-    Ok(())
 }
 
 impl DamonArgs {
-    fn params(&self) -> Result<Params> {
-        let words: Vec<&str> = self
-            .target
+    fn run(&self, out: &mut dyn Write) -> Result<Outcome> {
+        if self.out.is_some() && self.format == Format::Report {
+            let message = "--out: a report cannot be read back; use --format json or yaml";
+            return Err(UsageError(message.to_owned()).into());
+        }
+        let params = self.edited()?;
+        let json = || match self.omit_defaults {
+            true => params.to_json_without_defaults(self.raw),
+            false => params.to_json(self.raw),
+        };
+        let text = || match self.omit_defaults {
+            true => params.report_without_defaults(self.raw),
+            false => params.report(self.raw),
+        };
+        match &self.out {
+            None => self.format.print(json, text, out)?,
+            Some(path) => {
+                let mut content = Vec::new();
+                self.format.print(json, text, &mut content)?;
+                save(path, &content)?;
+            }
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// The parameters of the options, or a file's with these in them.
+    fn edited(&self) -> Result<Params> {
+        if let Some(file) = &self.add {
+            let mut params = params_of("--add", file)?;
+            params.kdamonds.extend(self.typed()?.kdamonds);
+            return valid(params);
+        }
+        if let Some([file, index]) = self.remove.as_deref() {
+            if !self.target.is_empty() || !self.params.is_empty() {
+                let message = "--remove: takes only a file and the number of a kdamond in it; leave the rest out";
+                return Err(UsageError(message.to_owned()).into());
+            }
+            let mut params = params_of("--remove", file)?;
+            let index = index_of("--remove", file, index, params.kdamonds.len())?;
+            params.kdamonds.remove(index);
+            return valid(params);
+        }
+        if let Some([file, index]) = self.replace.as_deref() {
+            let mut params = params_of("--replace", file)?;
+            let index = index_of("--replace", file, index, params.kdamonds.len())?;
+            let typed = self.typed()?.kdamonds;
+            let count = typed.len();
+            let (Ok([kdamond]), Some(place)) = (
+                <[Kdamond; 1]>::try_from(typed),
+                params.kdamonds.get_mut(index),
+            ) else {
+                return Err(UsageError(format!(
+                    "--replace {file} {index}: the options say {count} kdamonds; one takes the place of one"
+                ))
+                .into());
+            };
+            *place = kdamond;
+            return valid(params);
+        }
+        self.typed()
+    }
+
+    /// The parameters of the options and of the target.
+    fn typed(&self) -> Result<Params> {
+        let typed: Vec<&String> = self.target.iter().chain(self.params.swallowed()).collect();
+        let words: Vec<&str> = typed
             .iter()
-            .chain(self.params.swallowed())
             .flat_map(|word| word.split_whitespace())
             .collect();
         let pids: Option<Vec<u32>> = words.iter().map(|word| word.parse().ok()).collect();
@@ -122,31 +186,84 @@ impl DamonArgs {
                 pids,
                 ..Deduced::default()
             },
-            ([file], None) => {
-                if !self.params.is_empty() {
-                    return Err(UsageError(format!(
-                        "{file}: says everything; leave the other options out"
-                    ))
-                    .into());
-                }
-                let text = std::fs::read_to_string(file)
-                    .map_err(|error| UsageError(format!("{file}: neither a process id, nor paddr, nor a file with parameters: {error}")))?;
-                let params = parse_params(file, &text)?;
-                params
-                    .validate()
-                    .map_err(|error| UsageError(error.to_string()))?;
-                return Ok(params);
+            (words, None) => return self.of_file(&typed, words),
+        };
+        Ok(self.params.params(&deduced)?)
+    }
+
+    /// The parameters of a file, or of the json that was typed as the target.
+    fn of_file(&self, typed: &[&String], words: &[&str]) -> Result<Params> {
+        let words = words.join(" ");
+        let text = match typed {
+            [text] if is_json(text) => (*text).clone(),
+            [file] if Path::new(file).is_file() => std::fs::read_to_string(file)
+                .map_err(|error| UsageError(format!("{file}: {error}")))?,
+            // What it would watch is known when it runs; it is not for this
+            // command to start it.
+            _ if CommandLine::parse(&words).is_ok_and(|line| line.check().is_ok()) => {
+                return Err(UsageError(format!(
+                    "{words}: this is a command, and has a process id only when it runs; `damo args` starts nothing: name a running process, paddr or a file with parameters"
+                ))
+                .into());
             }
             _ => {
                 return Err(UsageError(format!(
-                    "{}: name process ids, paddr or a file with parameters",
-                    words.join(" ")
+                    "{words}: neither process ids, nor paddr, nor a file with parameters"
                 ))
                 .into());
             }
         };
-        Ok(self.params.params(&deduced)?)
+        if !self.params.is_empty() {
+            let message = format!("{words}: says everything; leave the other options out");
+            return Err(UsageError(message).into());
+        }
+        valid(parse_params(&words, &text)?)
     }
+}
+
+/// A file's parameters, or those typed instead of its name.
+fn params_of(option: &str, file: &str) -> Result<Params> {
+    let text = text_or_file(option, file)?;
+    if text == file && !is_json(file) {
+        return Err(UsageError(format!("{option} {file}: there is no such file")).into());
+    }
+    Ok(parse_params(&format!("{option} {file}"), &text)?)
+}
+
+fn index_of(option: &str, file: &str, index: &str, count: usize) -> Result<usize> {
+    let found = index.parse().ok().filter(|index: &usize| *index < count);
+    let message = || format!("{option} {file} {index}: it has {count} kdamonds, counted from 0");
+    Ok(found.ok_or_else(|| UsageError(message()))?)
+}
+
+fn valid(params: Params) -> Result<Params> {
+    params
+        .validate()
+        .map_err(|error| UsageError(error.to_string()))?;
+    Ok(params)
+}
+
+/// Writes a file as a whole, or leaves it as it was.
+fn save(path: &Path, content: &[u8]) -> Result<()> {
+    let (name, error) = (path.display(), "cannot be written");
+    if path.exists() && !path.is_file() {
+        return std::fs::write(path, content).with_context(|| format!("{name}: {error}"));
+    }
+    let file = path.file_name().context(format!("{name}: names no file"))?;
+    let mut new = file.to_owned();
+    new.push(format!(".{}.new", std::process::id()));
+    let new = path.with_file_name(new);
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&new)
+        .and_then(|mut file| file.write_all(content))
+        .and_then(|()| std::fs::rename(&new, path));
+    if written.is_err() {
+        // The error that counts is the first.
+        let _ = std::fs::remove_file(&new);
+    }
+    written.with_context(|| format!("{name}: {error}"))
 }
 
 /// The physical memory; none where only root may know.

@@ -10,6 +10,7 @@ mod report;
 mod request;
 mod schemes;
 mod start;
+mod status;
 mod stop;
 mod sysinfo;
 mod target;
@@ -35,7 +36,7 @@ pub enum Outcome {
 }
 
 /// Arguments that cannot be right: exit code 2.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
 
@@ -61,8 +62,8 @@ enum Command {
     Schemes(schemes::Args),
     /// Print what parameter options mean, as json, yaml or text
     Args(args::Args),
-    /// What DAMON's sysfs files say, and who runs; changes nothing
-    Status(args::StatusArgs),
+    /// What DAMON is set to, who runs, and what schemes have done
+    Status(status::Args),
     /// Read a record and print what is in it
     Report(report::Args),
     /// Look at DAMON's modules in the kernel and change them
@@ -118,7 +119,7 @@ fn dispatch(command: Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         Command::Stop(args) => stop::run(&args, out),
         Command::Schemes(args) => schemes::run(&args, out),
         Command::Args(args) => args::run(args, out),
-        Command::Status(args) => args::status(&args, out),
+        Command::Status(args) => status::run(&args, out),
         Command::Report(args) => report::run(args, out),
         Command::Module(args) => module::run(args, out),
         Command::Reclaim(args) => module::reclaim(args, out),

@@ -37,6 +37,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         Kind::Raw(args) => raw(&args, out)?,
         Kind::Heats(args) => heats(&args, out)?,
         Kind::Wss(args) => wss(&args, out)?,
+        Kind::Damon(args) => return super::status::run(&args, out),
         Kind::Sysinfo(args) => return super::sysinfo::run(&args, out),
     };
     out.flush()?;

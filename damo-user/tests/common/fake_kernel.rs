@@ -111,6 +111,30 @@ impl FakeKernel {
         }
     }
 
+    /// The kernel says something, in a file that nobody else may write.
+    pub fn tell(&self, path: &str, value: &str) {
+        self.state(|state| state.put(Path::new(ADMIN).join(path), value));
+    }
+
+    /// A region that a scheme tried, under the name that the kernel gave it;
+    /// with as many probes as there are `hits`.
+    pub fn tried(&self, scheme: &str, name: u32, values: &[(&str, &str)], hits: &[&str]) {
+        let region = format!("{scheme}/tried_regions/{name}");
+        let dir = Path::new(ADMIN).join(&region);
+        self.state(|state| {
+            state.make(&dir, "tried_regions");
+            for probe in 0..hits.len() {
+                state.make(&dir.join("probes").join(probe.to_string()), "hits");
+            }
+        });
+        for (file, value) in values {
+            self.tell(&format!("{region}/{file}"), value);
+        }
+        for (probe, hits) in hits.iter().enumerate() {
+            self.tell(&format!("{region}/probes/{probe}/hits"), hits);
+        }
+    }
+
     pub fn get(&self, path: &str) -> String {
         self.state(|state| state.value(&Path::new(ADMIN).join(path)).unwrap())
     }

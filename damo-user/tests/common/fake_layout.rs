@@ -56,7 +56,35 @@ pub fn kind(dir: &Path) -> String {
     .to_owned()
 }
 
-pub fn domain(path: &Path, default: &str) -> Domain {
+/// Actions, the latest last.
+const ACTIONS: &[&str] = &[
+    "stat",
+    "pageout",
+    "willneed",
+    "cold",
+    "hugepage",
+    "nohugepage",
+    "lru_prio",
+    "lru_deprio",
+    "migrate_hot",
+    "migrate_cold",
+    "collapse",
+];
+
+/// Metrics of goals, in the order in which they came.
+const METRICS: &[&str] = &[
+    "user_input",
+    "some_mem_psi_us",
+    "node_mem_used_bp",
+    "node_mem_free_bp",
+    "node_memcg_used_bp",
+    "node_memcg_free_bp",
+    "active_mem_bp",
+    "inactive_mem_bp",
+    "node_eligible_mem_bp",
+];
+
+pub fn domain(version: Version, path: &Path, default: &str) -> Domain {
     let folder = name(path.parent().unwrap());
     match name(path) {
         "nr_contexts" => Domain::Count(1),
@@ -65,31 +93,14 @@ pub fn domain(path: &Path, default: &str) -> Domain {
         name if name.starts_with("nr_") => Domain::Count(u32::MAX),
         "state" => Domain::Words(&["on", "off", "commit", "update_schemes_stats"]),
         "operations" => Domain::Words(&["vaddr", "fvaddr", "paddr"]),
-        "action" => Domain::Words(&[
-            "stat",
-            "pageout",
-            "willneed",
-            "cold",
-            "hugepage",
-            "nohugepage",
-            "lru_prio",
-            "lru_deprio",
-            "migrate_hot",
-            "migrate_cold",
-            "collapse",
-        ]),
+        "action" if version < V7_2 => Domain::Words(&ACTIONS[..ACTIONS.len() - 1]),
+        "action" => Domain::Words(ACTIONS),
         "metric" => Domain::Words(&["none", "free_mem_rate"]),
-        "target_metric" => Domain::Words(&[
-            "user_input",
-            "some_mem_psi_us",
-            "node_mem_used_bp",
-            "node_mem_free_bp",
-            "node_memcg_used_bp",
-            "node_memcg_free_bp",
-            "active_mem_bp",
-            "inactive_mem_bp",
-            "node_eligible_mem_bp",
-        ]),
+        "target_metric" => Domain::Words(match version {
+            Version::V6_12 => &METRICS[..2],
+            Version::V6_17 => &METRICS[..4],
+            _ => METRICS,
+        }),
         "goal_tuner" => Domain::Words(&["consist", "temporal"]),
         "type" => Domain::Words(match path.ancestors().nth(2).map(name).unwrap_or(folder) {
             "core_filters" => &["addr", "target"],
@@ -125,9 +136,18 @@ pub fn children(version: Version, parent: &str) -> Vec<File> {
         "dests" => &[(V6_12, "id", "0", true), (V6_12, "weight", "0", true)],
         "probes" => &[
             (V7_3, "weight", "0", true),
-            (V7_3, "filters/nr_filters", "0", true),
+            (V7_2, "filters/nr_filters", "0", true),
         ],
         "probe_filters" => PROBE_FILTER,
+        // Made by the kernel only.
+        "tried_regions" => &[
+            (V6_12, "start", "0", false),
+            (V6_12, "end", "0", false),
+            (V6_12, "nr_accesses", "0", false),
+            (V6_12, "age", "0", false),
+            (V6_17, "sz_filter_passed", "0", false),
+        ],
+        "hits" => &[(V7_2, "hits", "0", false)],
         other => unreachable!("{other}"),
     };
     let mut files: Vec<File> = all
@@ -144,6 +164,7 @@ pub fn children(version: Version, parent: &str) -> Vec<File> {
 
 const V6_12: Version = Version::V6_12;
 const V6_17: Version = Version::V6_17;
+const V7_2: Version = Version::V7_2;
 const V7_3: Version = Version::V7_3;
 
 type Row = (Version, &'static str, &'static str, bool);
@@ -158,8 +179,8 @@ const KDAMOND: &[Row] = &[
 const CONTEXT: &[Row] = &[
     (V6_12, "avail_operations", "vaddr\nfvaddr\npaddr", false),
     (V6_12, "operations", "vaddr", true),
-    (V7_3, "addr_unit", "1", true),
-    (V7_3, "pause", "N", true),
+    (V7_2, "addr_unit", "1", true),
+    (V7_2, "pause", "N", true),
     (V6_12, "monitoring_attrs/intervals/sample_us", "5000", true),
     (V6_12, "monitoring_attrs/intervals/aggr_us", "100000", true),
     (
@@ -194,14 +215,14 @@ const CONTEXT: &[Row] = &[
     ),
     (V6_12, "monitoring_attrs/nr_regions/min", "10", true),
     (V6_12, "monitoring_attrs/nr_regions/max", "1000", true),
-    (V7_3, "monitoring_attrs/probes/nr_probes", "0", true),
+    (V7_2, "monitoring_attrs/probes/nr_probes", "0", true),
     (V6_12, "targets/nr_targets", "0", true),
     (V6_12, "schemes/nr_schemes", "0", true),
 ];
 
 const TARGET: &[Row] = &[
     (V6_12, "pid_target", "0", true),
-    (V7_3, "obsolete_target", "N", true),
+    (V7_2, "obsolete_target", "N", true),
     (V6_12, "regions/nr_regions", "0", true),
 ];
 
@@ -219,9 +240,9 @@ const SCHEME: &[Row] = &[
     (V6_12, "quotas/bytes", "0", true),
     (V6_12, "quotas/reset_interval_ms", "0", true),
     (V6_12, "quotas/effective_bytes", "0", false),
-    (V7_3, "quotas/goal_tuner", "consist", true),
-    (V7_3, "quotas/fail_charge_num", "0", true),
-    (V7_3, "quotas/fail_charge_denom", "0", true),
+    (V7_2, "quotas/goal_tuner", "consist", true),
+    (V7_2, "quotas/fail_charge_num", "0", true),
+    (V7_2, "quotas/fail_charge_denom", "0", true),
     (V6_12, "quotas/weights/sz_permil", "0", true),
     (V6_12, "quotas/weights/nr_accesses_permil", "0", true),
     (V6_12, "quotas/weights/age_permil", "0", true),
@@ -236,8 +257,13 @@ const SCHEME: &[Row] = &[
     (V6_17, "ops_filters/nr_filters", "0", true),
     (V6_17, "dests/nr_dests", "0", true),
     (V6_12, "stats/nr_tried", "0", false),
-    (V7_3, "stats/nr_snapshots", "0", false),
-    (V7_3, "stats/max_nr_snapshots", "0", true),
+    (V6_12, "stats/sz_tried", "0", false),
+    (V6_12, "stats/nr_applied", "0", false),
+    (V6_12, "stats/sz_applied", "0", false),
+    (V6_17, "stats/sz_ops_filter_passed", "0", false),
+    (V6_12, "stats/qt_exceeds", "0", false),
+    (V7_2, "stats/nr_snapshots", "0", false),
+    (V7_2, "stats/max_nr_snapshots", "0", true),
     (V6_12, "tried_regions/total_bytes", "0", false),
 ];
 
@@ -246,7 +272,7 @@ const GOAL: &[Row] = &[
     (V6_12, "target_value", "0", true),
     (V6_12, "current_value", "0", true),
     (V6_17, "nid", "0", true),
-    (V7_3, "path", "", true),
+    (V7_2, "path", "", true),
 ];
 
 const FILTER: &[Row] = &[

@@ -14,11 +14,22 @@ const FIRST_TID: u32 = 800;
 pub enum Version {
     V6_12,
     V6_17,
+    V7_2,
     V7_3,
 }
 
 impl Version {
-    pub const ALL: [Version; 3] = [Version::V6_12, Version::V6_17, Version::V7_3];
+    pub const ALL: [Version; 4] = [Version::V6_12, Version::V6_17, Version::V7_2, Version::V7_3];
+
+    /// As `uname -r` begins.
+    pub fn release(self) -> (u32, u32) {
+        match self {
+            Version::V6_12 => (6, 12),
+            Version::V6_17 => (6, 17),
+            Version::V7_2 => (7, 2),
+            Version::V7_3 => (7, 3),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -85,7 +96,7 @@ impl State {
             if module != "damon_stat" || version >= Version::V6_17 {
                 let dir = Path::new("/sys/module").join(module).join("parameters");
                 state.file(&dir, "enabled", "N", true);
-                if module != "damon_stat" || version >= Version::V7_3 {
+                if module != "damon_stat" || version >= Version::V7_2 {
                     state.file(&dir, "kdamond_pid", "-1", false);
                 }
             }
@@ -103,7 +114,7 @@ impl State {
     pub(super) fn file(&mut self, dir: &Path, name: &str, value: &str, writable: bool) {
         let path = dir.join(name);
         self.folder(path.parent().unwrap());
-        let domain = layout::domain(&path, value);
+        let domain = layout::domain(self.version, &path, value);
         let value = value.to_owned();
         self.nodes.insert(
             path,
@@ -128,6 +139,17 @@ impl State {
             Some(Node::File { value, .. }) => *value = new.to_owned(),
             _ => panic!("{}", path.as_ref().display()),
         }
+    }
+
+    /// The kernel takes a folder away.
+    pub fn kernel_forgets(&mut self, path: &str) {
+        self.remove(&Path::new(ADMIN).join(path));
+    }
+
+    /// The kernel says something outside of DAMON's files.
+    pub fn kernel_says(&mut self, path: &str, value: &str) {
+        let path = Path::new(path);
+        self.file(path.parent().unwrap(), layout::name(path), value, false);
     }
 
     pub(super) fn value(&self, path: &Path) -> Result<String, Errno> {

@@ -187,7 +187,6 @@ fn scheme() -> impl Strategy<Value = Scheme> {
             quotas: rest.0,
             watermarks: rest.1,
             filters: rest.2,
-            stats: (),
         })
 }
 
@@ -270,4 +269,59 @@ pub fn params() -> impl Strategy<Value = Params> {
         contexts: vec![context],
     });
     vec(kdamond, 0..3).prop_map(|kdamonds| Params { kdamonds })
+}
+
+/// The same, as far as a kernel has it.
+pub fn fitted(mut params: Params, features: &Features) -> Params {
+    let has = |feature| features.has(feature) == Some(true);
+    let knows = |since| features.knows(since) == Some(true);
+    for kdamond in &mut params.kdamonds {
+        reset(has(Feature::RefreshMs), &mut kdamond.refresh_ms, 0);
+        for context in &mut kdamond.contexts {
+            reset(has(Feature::AddrUnit), &mut context.addr_unit, 1);
+            reset(has(Feature::Pause), &mut context.pause, false);
+            let goal = &mut context.intervals.intervals_goal;
+            reset(has(Feature::IntervalsGoal), goal, IntervalsGoal::default());
+            reset(has(Feature::Probes), &mut context.probes, Vec::new());
+            for probe in &mut context.probes {
+                reset(has(Feature::ProbeWeight), &mut probe.weight, 0);
+            }
+            for target in &mut context.targets {
+                reset(has(Feature::ObsoleteTarget), &mut target.obsolete, false);
+            }
+            for scheme in &mut context.schemes {
+                let quotas = &mut scheme.quotas;
+                reset(
+                    knows(scheme.action.since()),
+                    &mut scheme.action,
+                    Action::Stat,
+                );
+                reset(has(Feature::Dests), &mut scheme.dests, Vec::new());
+                reset(
+                    has(Feature::MaxNrSnapshots),
+                    &mut scheme.max_nr_snapshots,
+                    0,
+                );
+                reset(
+                    has(Feature::GoalTuner),
+                    &mut quotas.goal_tuner,
+                    GoalTuner::Consist,
+                );
+                reset(has(Feature::FailCharge), &mut quotas.fail_charge_num, 0);
+                reset(has(Feature::FailCharge), &mut quotas.fail_charge_denom, 0);
+                quotas.goals.retain(|goal| knows(goal.metric.since()));
+                scheme.filters.retain(|filter| knows(filter.kind.since()));
+                for filter in &mut scheme.filters {
+                    reset(has(Feature::FilterAllow), &mut filter.allow, false);
+                }
+            }
+        }
+    }
+    params
+}
+
+fn reset<T>(there: bool, value: &mut T, default: T) {
+    if !there {
+        *value = default;
+    }
 }

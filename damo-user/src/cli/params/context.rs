@@ -1,7 +1,8 @@
 //! Options → kdamonds and their contexts.
 
+use super::filters::filters_of;
 use super::numa;
-use super::schemes::{filters_of, schemes};
+use super::schemes::{TypedScheme, schemes};
 use super::{Deduced, ParamArgs, UsageError, value};
 use crate::control::params::{
     Context, Filter, IntervalsGoal, Kdamond, MonitoringIntervals, NrRegions, Params, Probe, Region,
@@ -17,7 +18,8 @@ pub(super) fn params(args: &ParamArgs, deduced: &Deduced) -> Result<Params, Usag
             "--nr_ctxs {count}: a kdamond has exactly one context; use more kdamonds"
         )));
     }
-    let targets = targets(args, deduced)?;
+    let mut targets = targets(args, deduced)?;
+    obsolete(args, &mut targets)?;
     let schemes = schemes(args)?;
     let probes = probes(args)?;
     let nr_targets = counts(args, "nr_targets")?;
@@ -32,60 +34,92 @@ pub(super) fn params(args: &ParamArgs, deduced: &Deduced) -> Result<Params, Usag
     let targets = split("nr_targets", targets, nr_targets, contexts)?;
     let schemes = split("nr_schemes", schemes, nr_schemes, contexts)?;
     let probes = split("nr_probes", probes, counts(args, "nr_probes")?, contexts)?;
-    for name in [
-        "ops",
-        "sample",
-        "aggr",
-        "updr",
-        "minr",
-        "maxr",
-        "monitoring_intervals",
-        "monitoring_nr_regions_range",
-        "monitoring_intervals_goal",
-        "damon_addr_unit",
-        "refresh_stat",
-    ] {
-        let uses = args.uses(name).len();
-        if uses > contexts {
-            return Err(UsageError(format!(
-                "--{name}: given {uses} times for {contexts} contexts; --nr_ctxs says how many there are"
-            )));
-        }
-    }
+    let why = "contexts; --nr_ctxs says how many there are";
+    args.at_most(contexts, &PER_CONTEXT, why)?;
+    args.at_most(contexts, &["refresh_stat"], why)?;
     let mut kdamonds = Vec::new();
     for (index, ((targets, schemes), probes)) in
         targets.into_iter().zip(schemes).zip(probes).enumerate()
     {
-        let mut kdamond = Kdamond::default();
-        args.set(&mut kdamond.refresh_ms, "refresh_stat", index, duration_ms)?;
-        let context = Context {
-            intervals: intervals(args, index)?,
-            nr_regions: nr_regions(args, index)?,
-            targets,
-            probes,
-            schemes,
-            ..Context::default()
-        };
-        kdamond
-            .contexts
-            .push(completed(context, args, index, deduced)?);
-        kdamonds.push(kdamond);
+        let context = context(args, index, (targets, schemes, probes), deduced)?;
+        kdamonds.push(Kdamond {
+            refresh_ms: refresh_ms(args, index)?,
+            contexts: vec![context],
+        });
     }
+    pause(args, &mut kdamonds)?;
+    Ok(Params { kdamonds })
+}
+
+/// Options that a context has once at most.
+pub(super) const PER_CONTEXT: [&str; 10] = [
+    "ops",
+    "sample",
+    "aggr",
+    "updr",
+    "minr",
+    "maxr",
+    "monitoring_intervals",
+    "monitoring_nr_regions_range",
+    "monitoring_intervals_goal",
+    "damon_addr_unit",
+];
+
+pub(super) fn refresh_ms(args: &ParamArgs, index: usize) -> Result<u64, UsageError> {
+    let mut refresh_ms = 0;
+    args.set(&mut refresh_ms, "refresh_stat", index, duration_ms)?;
+    Ok(refresh_ms)
+}
+
+/// Lets contexts stand still, by their number among all.
+pub(super) fn pause(args: &ParamArgs, kdamonds: &mut [Kdamond]) -> Result<(), UsageError> {
+    let count = kdamonds
+        .iter()
+        .map(|kdamond| kdamond.contexts.len())
+        .sum::<usize>();
     for paused in args.all("pause_ctx", number)? {
+        let mut all = kdamonds
+            .iter_mut()
+            .flat_map(|kdamond| &mut kdamond.contexts);
         let context = usize::try_from(paused)
             .ok()
-            .and_then(|index| kdamonds.get_mut(index))
-            .and_then(|kdamond| kdamond.contexts.first_mut());
+            .and_then(|index| all.nth(index));
         match context {
             Some(context) => context.pause = true,
             None => {
                 return Err(UsageError(format!(
-                    "--pause_ctx {paused}: there are {contexts} contexts, counted from 0"
+                    "--pause_ctx {paused}: there are {count} contexts, counted from 0"
                 )));
             }
         }
     }
-    Ok(Params { kdamonds })
+    Ok(())
+}
+
+/// What a context is made of, with addresses in bytes.
+pub(super) type Parts = (Vec<Target>, Vec<TypedScheme>, Vec<Probe>);
+
+/// The context of the i-th uses.
+pub(super) fn context(
+    args: &ParamArgs,
+    index: usize,
+    (targets, schemes, probes): Parts,
+    deduced: &Deduced,
+) -> Result<Context, UsageError> {
+    let context = Context {
+        intervals: intervals(args, index)?,
+        nr_regions: nr_regions(args, index)?,
+        targets,
+        probes,
+        ..Context::default()
+    };
+    let mut context = completed(context, args, index, deduced)?;
+    let unit = context.addr_unit;
+    context.schemes = schemes
+        .into_iter()
+        .map(|scheme| scheme.in_units(unit))
+        .collect();
+    Ok(context)
 }
 
 /// Operations set, address unit, and what is watched if nobody said.
@@ -95,12 +129,9 @@ fn completed(
     index: usize,
     deduced: &Deduced,
 ) -> Result<Context, UsageError> {
-    let nodes = !args.uses("numa_node").is_empty();
     let no_process = context.targets.iter().all(|target| target.pid.is_none());
-    if deduced.physical
-        || nodes
-        || (no_process && deduced.pids.is_empty() && !context.targets.is_empty())
-    {
+    // Nodes are targets without a process, too.
+    if deduced.physical || (no_process && !context.targets.is_empty()) {
         context.ops = Ops::Paddr;
     }
     args.set(&mut context.ops, "ops", index, |word| {
@@ -109,6 +140,14 @@ fn completed(
         known.ok_or_else(|| "must be vaddr, fvaddr or paddr".to_owned())
     })?;
     args.set(&mut context.addr_unit, "damon_addr_unit", index, size)?;
+    let unit = context.addr_unit;
+    for region in context
+        .targets
+        .iter_mut()
+        .flat_map(|target| &mut target.regions)
+    {
+        *region = in_units(region, unit);
+    }
     if context.ops == Ops::Paddr {
         if context.targets.is_empty() {
             context.targets.push(Target::default());
@@ -118,19 +157,27 @@ fn completed(
             .iter_mut()
             .filter(|target| target.regions.is_empty())
         {
-            let unit = context.addr_unit.max(1);
-            let in_units = |region: &Region| Region {
-                start: region.start / unit,
-                end: region.end / unit,
-            };
-            target.regions = deduced.ram.iter().map(in_units).collect();
+            target.regions = deduced
+                .ram
+                .iter()
+                .map(|region| in_units(region, unit))
+                .collect();
         }
     }
     Ok(context)
 }
 
+/// Addresses that cover those given in bytes.
+pub(super) fn in_units(bytes: &Region, unit: u64) -> Region {
+    let unit = unit.max(1);
+    Region {
+        start: bytes.start / unit,
+        end: bytes.end.div_ceil(unit),
+    }
+}
+
 /// Targets in order: processes that were named, then those of the argument.
-fn targets(args: &ParamArgs, deduced: &Deduced) -> Result<Vec<Target>, UsageError> {
+pub(super) fn targets(args: &ParamArgs, deduced: &Deduced) -> Result<Vec<Target>, UsageError> {
     let pid = |word: &str| {
         word.parse::<u32>()
             .map_err(|_| "not a process id".to_owned())
@@ -152,6 +199,11 @@ fn targets(args: &ParamArgs, deduced: &Deduced) -> Result<Vec<Target>, UsageErro
         word.parse::<u32>().map_err(|_| "not a node".to_owned())
     })?;
     if !nodes.is_empty() {
+        if let Some(pid) = pids.first() {
+            return Err(UsageError(format!(
+                "--numa_node and process {pid}: a node's memory is physical; use one of the two"
+            )));
+        }
         if !regions.is_empty() {
             return Err(UsageError(
                 "--numa_node and --regions: both say what to watch; use one".to_owned(),
@@ -173,7 +225,7 @@ fn targets(args: &ParamArgs, deduced: &Deduced) -> Result<Vec<Target>, UsageErro
         None
     };
     let count = pids.len().max(regions.len());
-    let mut targets: Vec<Target> = (0..count)
+    let targets = (0..count)
         .map(|index| Target {
             pid: pids.get(index).copied(),
             regions: shared
@@ -183,6 +235,12 @@ fn targets(args: &ParamArgs, deduced: &Deduced) -> Result<Vec<Target>, UsageErro
             obsolete: false,
         })
         .collect();
+    Ok(targets)
+}
+
+/// Marks targets that the next commit takes away.
+pub(super) fn obsolete(args: &ParamArgs, targets: &mut [Target]) -> Result<(), UsageError> {
+    let count = targets.len();
     for index in args.all("obsolete_targets", number)? {
         let target = usize::try_from(index)
             .ok()
@@ -196,7 +254,7 @@ fn targets(args: &ParamArgs, deduced: &Deduced) -> Result<Vec<Target>, UsageErro
             }
         }
     }
-    Ok(targets)
+    Ok(())
 }
 
 fn parse_regions(text: &str) -> Result<Vec<Region>, String> {
@@ -257,7 +315,7 @@ fn nr_regions(args: &ParamArgs, index: usize) -> Result<NrRegions, UsageError> {
     Ok(regions)
 }
 
-fn probes(args: &ParamArgs) -> Result<Vec<Probe>, UsageError> {
+pub(super) fn probes(args: &ParamArgs) -> Result<Vec<Probe>, UsageError> {
     let mut filters: Vec<Filter> = Vec::new();
     for words in args.uses("probe_filter") {
         filters.extend(filters_of("probe_filter", words)?);

@@ -2,12 +2,16 @@
 //!
 //! Options of a context are repeated once per context, `--damos_*` once per
 //! scheme: the i-th use goes to the i-th. `--nr_targets` and `--nr_schemes`
-//! say how many of them each context gets.
+//! say how many of them each context gets. Or markers stand before the options
+//! of each: see [`marked`]. Addresses are typed in bytes.
 
 mod context;
+mod filters;
+mod marked;
 mod numa;
 mod options;
 mod overlay;
+mod refused;
 mod schemes;
 
 use std::collections::BTreeMap;
@@ -18,11 +22,17 @@ use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 use super::UsageError;
 use crate::control::params::{Params, Region};
 use options::OPTIONS;
+use refused::REFUSED;
 
 /// What was typed: for every option, its uses, and the words of each.
 #[derive(Clone, Debug, Default)]
 pub struct ParamArgs {
     uses: BTreeMap<&'static str, Vec<Vec<String>>>,
+    /// The uses in the order in which they were typed: option and which of its
+    /// uses.
+    order: Vec<(&'static str, usize)>,
+    /// Something that is asked for and that no kernel has.
+    refused: Option<UsageError>,
     /// Words that an option of many words took, and that are not its own.
     swallowed: Vec<String>,
 }
@@ -40,23 +50,24 @@ pub struct Deduced {
 
 impl clap::Args for ParamArgs {
     fn augment_args(command: Command) -> Command {
+        let command = REFUSED.iter().fold(command, |command, option| {
+            let arg = Arg::new(option.name).long(option.name).hide(true);
+            command.arg(arg.action(ArgAction::Append).num_args(1..))
+        });
         OPTIONS.iter().fold(command, |command, option| {
-            let flag = option.words == (0, 0);
+            let (least, most) = option.words;
             let mut arg = Arg::new(option.name)
                 .long(option.name)
                 .help(option.help)
                 .help_heading(option.heading)
-                .action(if flag {
-                    ArgAction::Count
-                } else {
-                    ArgAction::Append
-                });
-            if !flag {
-                let (least, most) = option.words;
-                arg = arg
-                    .num_args(least..=most)
-                    .value_names(option.values.split(' '));
-            }
+                .action(ArgAction::Append)
+                .num_args(least..=most);
+            arg = if most == 0 {
+                // Each use of a flag has its place on the command line, too.
+                arg.default_missing_value("")
+            } else {
+                arg.value_names(option.values.split(' '))
+            };
             if let Some(short) = option.short {
                 arg = arg.short(short);
             }
@@ -72,18 +83,36 @@ impl clap::Args for ParamArgs {
 impl FromArgMatches for ParamArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<ParamArgs, clap::Error> {
         let mut args = ParamArgs::default();
+        let mut places = Vec::new();
         for option in OPTIONS {
-            let uses: Vec<Vec<String>> = if option.words == (0, 0) {
-                vec![Vec::new(); matches.get_count(option.name).into()]
-            } else {
-                let uses = matches.get_occurrences::<String>(option.name);
-                uses.map(|uses| uses.map(|words| words.cloned().collect()).collect())
-                    .unwrap_or_default()
-            };
-            if !uses.is_empty() {
-                args.uses.insert(option.name, uses);
+            let uses = matches.get_occurrences::<String>(option.name);
+            let mut words = matches.indices_of(option.name).into_iter().flatten();
+            for (nth, use_) in uses.into_iter().flatten().enumerate() {
+                let use_: Vec<String> = use_.cloned().collect();
+                // Places are of words; a use is where its first word is.
+                let place = words.next();
+                for _ in 1..use_.len() {
+                    words.next();
+                }
+                places.push((place, option.name, nth));
+                let flag = option.words.1 == 0;
+                let use_ = if flag { Vec::new() } else { use_ };
+                args.uses.entry(option.name).or_default().push(use_);
             }
         }
+        places.sort_unstable();
+        args.order = places
+            .into_iter()
+            .map(|(_, name, nth)| (name, nth))
+            .collect();
+        args.refused = REFUSED.iter().find_map(|option| {
+            let mut words = matches.get_many::<String>(option.name)?;
+            let word = words.find(|word| !option.allowed.contains(&word.as_str()))?;
+            Some(UsageError(format!(
+                "--{} {word}: {}",
+                option.name, option.rule
+            )))
+        });
         for option in OPTIONS
             .iter()
             .filter(|option| option.words.1 == options::MANY)
@@ -95,7 +124,7 @@ impl FromArgMatches for ParamArgs {
             if let Some(words) = last {
                 let own = match option.name {
                     "damos_action" => schemes::words_of_action(words),
-                    "damos_filter" | "probe_filter" => schemes::words_of_filters(words),
+                    "damos_filter" | "probe_filter" => filters::words_of_filters(words),
                     _ => numbers_of(words),
                 };
                 args.swallowed.extend(words.split_off(own));
@@ -119,7 +148,25 @@ impl ParamArgs {
 
     /// Whether anything was typed.
     pub fn is_empty(&self) -> bool {
-        self.uses.is_empty()
+        self.uses.is_empty() && self.refused.is_none()
+    }
+
+    /// One more use of an option, the last of all.
+    fn push(&mut self, name: &'static str, words: Vec<String>) {
+        let uses = self.uses.entry(name).or_default();
+        self.order.push((name, uses.len()));
+        uses.push(words);
+    }
+
+    /// Refuses options that are used more than `most` times.
+    fn at_most(&self, most: usize, names: &[&str], why: &str) -> Result<(), UsageError> {
+        match names.iter().find(|name| self.uses(name).len() > most) {
+            None => Ok(()),
+            Some(name) => Err(UsageError(format!(
+                "--{name}: given {} times for {most} {why}",
+                self.uses(name).len()
+            ))),
+        }
     }
 
     /// Whether nothing says what to watch.
@@ -147,6 +194,9 @@ impl ParamArgs {
     /// # Errors
     /// What cannot be right, by its option.
     pub fn params(&self, deduced: &Deduced) -> Result<Params, UsageError> {
+        if let Some(error) = &self.refused {
+            return Err(error.clone());
+        }
         let params = match self.single("kdamonds")? {
             Some(text) => {
                 if let Some(other) = self.uses.keys().find(|name| **name != "kdamonds") {
@@ -156,6 +206,7 @@ impl ParamArgs {
                 }
                 parse_params("--kdamonds", &text_or_file("--kdamonds", text)?)?
             }
+            None if marked::is_marked(self) => marked::params(self, deduced)?,
             None => context::params(self, deduced)?,
         };
         params
@@ -237,15 +288,23 @@ fn value<T>(
 /// # Errors
 /// Neither.
 pub fn parse_params(what: &str, text: &str) -> Result<Params, UsageError> {
-    let read = match text.trim_start().starts_with(['{', '[']) {
+    let read = match is_json(text) {
         true => Params::from_json(text),
         false => Params::from_yaml(text),
     };
     read.map_err(|error| UsageError(format!("{what}: {error}")))
 }
 
+/// Whether a text is meant to be json, and not yaml.
+pub fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '['])
+}
+
 /// A text as typed, or the content of the file of that name.
-fn text_or_file(option: &str, text: &str) -> Result<String, UsageError> {
+///
+/// # Errors
+/// There is such a file, and it cannot be read.
+pub fn text_or_file(option: &str, text: &str) -> Result<String, UsageError> {
     if text.contains(['\n', '{', '[']) || !Path::new(text).is_file() {
         return Ok(text.to_owned());
     }
@@ -254,3 +313,5 @@ fn text_or_file(option: &str, text: &str) -> Result<String, UsageError> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_marked;

@@ -69,6 +69,24 @@ pub const OPTIONS: &[Opt] = &[
         "All parameters, as json or yaml",
     ),
     monitoring(
+        "kdamond",
+        (0, 0),
+        "",
+        "The options behind it are another kdamond's, up to the next --kdamond",
+    ),
+    monitoring(
+        "damon_ctx",
+        (0, 0),
+        "",
+        "The options behind it are another context's",
+    ),
+    monitoring(
+        "damon_target",
+        (0, 0),
+        "",
+        "The options behind it are another target's",
+    ),
+    monitoring(
         "ops",
         (1, 1),
         "OPS",
@@ -86,7 +104,7 @@ pub const OPTIONS: &[Opt] = &[
             "regions",
             (1, 1),
             "RANGES",
-            "Addresses to watch, as \"START-END START-END\"; once per target",
+            "Addresses in bytes to watch, as \"START-END START-END\"; once per target",
         ),
     ),
     monitoring(
@@ -197,6 +215,12 @@ pub const OPTIONS: &[Opt] = &[
         "Let DAMON refresh its statistics that often; once per kdamond",
     ),
     monitoring(
+        "probe",
+        (0, 0),
+        "",
+        "The options behind it are another probe's",
+    ),
+    monitoring(
         "probe_filter",
         (2, MANY),
         "allow|reject",
@@ -228,6 +252,12 @@ pub const OPTIONS: &[Opt] = &[
             "JSON|TEXT|FILE",
             "Schemes, as json, yaml or in the classic text form",
         ),
+    ),
+    damos(
+        "damos_scheme",
+        (0, 0),
+        "",
+        "The options behind it are another scheme's",
     ),
     damos(
         "damos_action",

@@ -1,6 +1,7 @@
 //! Options → what is set already, with only what they name changed.
 
 use super::context::{self, counts};
+use super::marked;
 use super::{Deduced, ParamArgs, UsageError};
 use crate::control::params::{Context, Params, Scheme, Target};
 
@@ -13,8 +14,13 @@ impl ParamArgs {
     /// # Errors
     /// What cannot be right, by its option.
     pub fn applied_to(&self, before: &Params, deduced: &Deduced) -> Result<Params, UsageError> {
-        if self.single("kdamonds")?.is_some() {
+        if self.single("kdamonds")?.is_some() || self.refused.is_some() {
             return self.params(deduced);
+        }
+        if marked::is_marked(self) {
+            let text =
+                "markers such as --kdamond begin anew: use them with --replace, or repeat options";
+            return Err(UsageError(text.to_owned()));
         }
         let typed = context::params(&self.for_schemes_of(before), deduced)?;
         let mut after = before.clone();
@@ -60,6 +66,18 @@ impl ParamArgs {
             let action = schemes.get(index).map(|scheme| scheme.action.keyword());
             actions.extend(action.map(|action| vec![action.to_owned()]));
         }
+        // Addresses are typed in bytes, and kept in units.
+        let unit = before
+            .contexts()
+            .next()
+            .map(|(.., context)| context.addr_unit);
+        if let Some(unit) = unit.filter(|unit| *unit != 1) {
+            let units = typed.uses.entry("damon_addr_unit").or_default();
+            if units.is_empty() {
+                units.push(vec![unit.to_string()]);
+            }
+        }
+        let actions = typed.uses.entry("damos_action").or_default();
         if actions.is_empty() {
             typed.uses.remove("damos_action");
         }

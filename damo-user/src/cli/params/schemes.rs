@@ -1,20 +1,41 @@
 //! Options → schemes.
 
-use super::context::{counts, split};
+use super::context::{counts, in_units, split};
+use super::filters::filters_of;
 use super::{ParamArgs, UsageError, text_or_file, value};
 use crate::control::params::{
-    Action, Dest, Filter, FilterKind, Goal, GoalMetric, Quotas, Region, Scheme, Watermarks,
+    Action, Dest, FilterKind, Goal, GoalMetric, NO_COMPLEMENT, Quotas, Scheme, Watermarks,
     duration_ms, duration_us, number, parse_classic, permil, size,
 };
 
+/// A scheme, before it is known what its addresses are in.
+pub(super) struct TypedScheme {
+    scheme: Scheme,
+    /// From options, whose addresses are bytes; json has DAMON's own.
+    in_bytes: bool,
+}
+
+impl TypedScheme {
+    /// The scheme in a context of that address unit.
+    pub(super) fn in_units(mut self, unit: u64) -> Scheme {
+        for filter in &mut self.scheme.filters {
+            if let (true, FilterKind::Addr(region)) = (self.in_bytes, &mut filter.kind) {
+                *region = in_units(region, unit);
+            }
+        }
+        self.scheme
+    }
+}
+
 /// The schemes of `--schemes`, then those of `--damos_action`.
-pub(super) fn schemes(args: &ParamArgs) -> Result<Vec<Scheme>, UsageError> {
+pub(super) fn schemes(args: &ParamArgs) -> Result<Vec<TypedScheme>, UsageError> {
     let mut all = Vec::new();
     for text in args.uses("schemes").iter().flatten() {
-        all.extend(parse_schemes(
-            "--schemes",
-            &text_or_file("--schemes", text)?,
-        )?);
+        let schemes = parse_schemes("--schemes", &text_or_file("--schemes", text)?)?;
+        all.extend(schemes.into_iter().map(|scheme| TypedScheme {
+            scheme,
+            in_bytes: false,
+        }));
     }
     let count = args.uses("damos_action").len();
     for (name, uses) in args
@@ -60,7 +81,10 @@ pub(super) fn schemes(args: &ParamArgs) -> Result<Vec<Scheme>, UsageError> {
         let mut scheme = scheme(args, index)?;
         scheme.quotas.goals = goals;
         scheme.filters = filters;
-        all.push(scheme);
+        all.push(TypedScheme {
+            scheme,
+            in_bytes: true,
+        });
     }
     Ok(all)
 }
@@ -242,6 +266,9 @@ fn goal(words: &[String]) -> Result<Goal, UsageError> {
         target_value: value(NAME, target, |word| Goal::parse_value(metric, word))?,
         ..Goal::default()
     };
+    if rest.first().is_some_and(|word| word == "complement") {
+        return Err(wrong(NO_COMPLEMENT));
+    }
     let nid = |word: &str| word.parse().map_err(|_| "not a node".to_owned());
     match rest {
         [node, path] if metric.of_memcg() => {
@@ -258,155 +285,4 @@ fn goal(words: &[String]) -> Result<Goal, UsageError> {
         _ => return Err(wrong("after the target comes the current value only")),
     }
     Ok(goal)
-}
-
-/// How many of these words are filters; the others were not meant for them.
-pub(super) fn words_of_filters(words: &[String]) -> usize {
-    let mut left = words;
-    while !left.is_empty() {
-        match next_filter(left) {
-            Some(Ok((_, rest))) => left = rest,
-            // An error is for whoever uses them.
-            Some(Err(_)) => return words.len(),
-            None if left.len() == words.len() => return words.len(),
-            None => break,
-        }
-    }
-    words.len() - left.len()
-}
-
-/// Filters, one after another, in either of the peer's spellings.
-pub(super) fn filters_of(name: &str, words: &[String]) -> Result<Vec<Filter>, UsageError> {
-    let mut filters = Vec::new();
-    let mut left = words;
-    while !left.is_empty() {
-        let next = next_filter(left).unwrap_or_else(|| {
-            Err("a filter is allow|reject [none] TYPE [arguments], or TYPE matching|nomatching [arguments] [allow|reject]".to_owned())
-        });
-        let (filter, rest) =
-            next.map_err(|message| UsageError(format!("--{name} {}: {message}", left.join(" "))))?;
-        filters.push(filter);
-        left = rest;
-    }
-    Ok(filters)
-}
-
-type Next<'w> = Option<Result<(Filter, &'w [String]), String>>;
-
-/// The first filter, and the words after it; `None` if none begins here.
-fn next_filter(words: &[String]) -> Next<'_> {
-    let (first, rest) = words.split_first()?;
-    if let Some(allow) = verdict(first) {
-        let (matching, rest) = match rest.split_first() {
-            Some((word, rest)) if ["none", "non"].contains(&word.as_str()) => (false, rest),
-            _ => (true, rest),
-        };
-        let Some((kind, rest)) = rest.split_first() else {
-            return Some(Err("the type of the filter is missing".to_owned()));
-        };
-        return Some(kind_of(kind, rest).map(|(kind, rest)| {
-            (
-                Filter {
-                    kind,
-                    matching,
-                    allow,
-                },
-                rest,
-            )
-        }));
-    }
-    let (word, arguments) = rest.split_first()?;
-    let matching = match word.as_str() {
-        "matching" => true,
-        "nomatching" => false,
-        _ => return None,
-    };
-    Some(
-        kind_of(first, arguments).map(|(kind, rest)| match rest.split_first() {
-            // The verdict of the next filter comes before a type.
-            Some((word, after)) if verdict(word).is_some() && !begins_filter(after) => (
-                Filter {
-                    kind,
-                    matching,
-                    allow: verdict(word) == Some(true),
-                },
-                after,
-            ),
-            _ => (
-                Filter {
-                    kind,
-                    matching,
-                    allow: false,
-                },
-                rest,
-            ),
-        }),
-    )
-}
-
-/// Whether a filter of the newer spelling goes on here, after its verdict.
-fn begins_filter(words: &[String]) -> bool {
-    let word = |at: usize| words.get(at).map(String::as_str);
-    let old = matches!(word(1), Some("matching" | "nomatching"));
-    let is_type = |word: Option<&str>| word.is_some_and(|word| TYPES.contains(&word));
-    !old && (is_type(word(0)) || (matches!(word(0), Some("none" | "non")) && is_type(word(1))))
-}
-
-const TYPES: [&str; 8] = [
-    "anon",
-    "active",
-    "young",
-    "unmapped",
-    "memcg",
-    "addr",
-    "target",
-    "hugepage_size",
-];
-
-fn verdict(word: &str) -> Option<bool> {
-    match word {
-        "allow" => Some(true),
-        "reject" | "deny" | "block" => Some(false),
-        _ => None,
-    }
-}
-
-fn kind_of<'w>(kind: &str, words: &'w [String]) -> Result<(FilterKind, &'w [String]), String> {
-    let one = |what: &str| {
-        words
-            .split_first()
-            .ok_or_else(|| format!("{kind} needs {what}"))
-    };
-    let two = |what: &str| match words {
-        [first, second, rest @ ..] => Ok((size(first)?, size(second)?, rest)),
-        _ => Err(format!("{kind} needs {what}")),
-    };
-    Ok(match kind {
-        "anon" => (FilterKind::Anon, words),
-        "active" => (FilterKind::Active, words),
-        "young" => (FilterKind::Young, words),
-        "unmapped" => (FilterKind::Unmapped, words),
-        "memcg" => {
-            let (path, rest) = one("a cgroup's path")?;
-            (FilterKind::Memcg(path.clone()), rest)
-        }
-        "target" => {
-            let (index, rest) = one("a target's index")?;
-            (FilterKind::Target(number(index)?), rest)
-        }
-        "addr" => {
-            let (start, end, rest) = two("a start and an end")?;
-            (FilterKind::Addr(Region { start, end }), rest)
-        }
-        "hugepage_size" => {
-            let (min, max, rest) = two("a minimum and a maximum")?;
-            (FilterKind::HugepageSize { min, max }, rest)
-        }
-        _ => {
-            return Err(format!(
-                "'{kind}' is not a type of filter: {}",
-                TYPES.join(", ")
-            ));
-        }
-    })
 }

@@ -11,7 +11,7 @@ struct Command {
     args: ParamArgs,
 }
 
-fn params(line: &str) -> Result<Params, String> {
+pub(super) fn params(line: &str) -> Result<Params, String> {
     let command = Command::try_parse_from(format!("damo {line}").split_whitespace())
         .map_err(|error| error.to_string())?;
     let words = command.target.iter().chain(command.args.swallowed());
@@ -29,11 +29,11 @@ fn params(line: &str) -> Result<Params, String> {
         .map_err(|error| error.to_string())
 }
 
-fn context(line: &str) -> Context {
+pub(super) fn context(line: &str) -> Context {
     params(line).unwrap().kdamonds.remove(0).contexts.remove(0)
 }
 
-fn schemes(line: &str) -> Vec<Scheme> {
+pub(super) fn schemes(line: &str) -> Vec<Scheme> {
     context(line).schemes
 }
 
@@ -294,6 +294,26 @@ fn refusals_name_the_option() {
         (
             "--target_pid 1 --target_pid 2 --nr_targets 1 2",
             "--nr_targets 1 2: there are 2",
+        ),
+        (
+            "--numa_node 0 --target_pid 1",
+            "--numa_node and process 1: ",
+        ),
+        (
+            "--probe_prep set_pgidle paddr",
+            "--probe_prep set_pgidle: no kernel up to 7.3",
+        ),
+        (
+            "--sample_primitives page_fault paddr",
+            "--sample_primitives page_fault: no kernel",
+        ),
+        (
+            "--damos_action stat --damos_filter allow probe_hits_wsum 1 2 --ops paddr paddr",
+            "--damos_filter allow probe_hits_wsum 1 2: no kernel up to 7.3 has filters of type probe_hits_wsum",
+        ),
+        (
+            "42 --damos_action stat --damos_quota_goal node_mem_used_bp 50% complement 0",
+            "--damos_quota_goal node_mem_used_bp 50% complement 0: no kernel up to 7.3",
         ),
         ("--schemes 7 42", "--schemes: line 1: 1 fields"),
         ("--kdamonds [] --sample 1", "--kdamonds and --sample"),

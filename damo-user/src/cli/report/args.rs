@@ -21,6 +21,8 @@ pub enum Kind {
     Heats(HeatsArgs),
     /// Distribution of working set sizes
     Wss(WssArgs),
+    /// The same as `damo status`; needs no record
+    Damon(crate::cli::status::Args),
     /// What this machine's DAMON can do; needs no record
     Sysinfo(crate::cli::sysinfo::Args),
 }

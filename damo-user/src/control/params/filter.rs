@@ -1,6 +1,7 @@
 //! Which memory a scheme leaves alone, or a probe asks for.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::{Region, Release, form};
 
@@ -97,10 +98,14 @@ struct FilterForm {
     matching: bool,
     #[serde(deserialize_with = "form::boolean", alias = "filter_pass")]
     allow: bool,
+    #[serde(alias = "path")]
     memcg_path: Option<String>,
     address_range: Option<Region>,
     damon_target_idx: Option<Number>,
     hugepage_size: Option<Vec<Size>>,
+    /// Of a type that is refused.
+    #[serde(rename = "probe_hits_wsum_range")]
+    _probe_hits_wsum_range: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -146,7 +151,10 @@ impl TryFrom<FilterForm> for Filter {
 }
 
 /// No such type of filter.
-pub(super) fn unknown_type(name: &str) -> String {
+pub fn unknown_type(name: &str) -> String {
+    if ["probe_hits_wsum", "pgidle_set", "pgidle_unset"].contains(&name) {
+        return format!("no kernel up to 7.3 has filters of type {name}");
+    }
     format!(
         "'{name}' is not a type of filter: anon, active, young, unmapped, memcg, addr, target, hugepage_size"
     )

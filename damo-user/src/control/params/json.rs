@@ -1,8 +1,10 @@
 //! Parameters as json and yaml, in the peer's form, both ways.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::foreign::{Wrong, strip, strip_schemes};
 use super::{
     AccessPattern, Context, Filter, FilterKind, FormError, Kdamond, Params, Quotas, Region, Scheme,
     Target, text,
@@ -15,11 +17,7 @@ impl Params {
     /// # Errors
     /// Not json, an unknown key, or a value that cannot be, with its place.
     pub fn from_json(text: &str) -> Result<Params, FormError> {
-        if text.trim_start().starts_with('[') {
-            let kdamonds: Vec<Kdamond> = from_json(text)?;
-            return Ok(Params { kdamonds });
-        }
-        from_json(text)
+        params(parse(text)?).map_err(|(path, message)| FormError::Json { path, message })
     }
 
     /// As [`Params::from_json`], from yaml.
@@ -27,20 +25,7 @@ impl Params {
     /// # Errors
     /// Not yaml, an unknown key, or a value that cannot be.
     pub fn from_yaml(text: &str) -> Result<Params, FormError> {
-        let value: Value = serde_saphyr::from_str(text).map_err(|error| FormError::Yaml {
-            path: "the text".to_owned(),
-            message: error.to_string(),
-        })?;
-        let read = |value: Value| match value {
-            Value::Array(_) => {
-                serde_path_to_error::deserialize(value).map(|kdamonds| Params { kdamonds })
-            }
-            value => serde_path_to_error::deserialize(value),
-        };
-        read(value).map_err(|error| FormError::Yaml {
-            path: place(error.path()),
-            message: error.inner().to_string(),
-        })
+        params(parse_yaml(text)?).map_err(|(path, message)| FormError::Yaml { path, message })
     }
 
     /// The json form; `raw` without units and commas.
@@ -55,10 +40,7 @@ impl Params {
     /// # Errors
     /// A value that yaml cannot hold; there is none.
     pub fn to_yaml(&self, raw: bool) -> Result<String, FormError> {
-        serde_saphyr::to_string(&self.to_json(raw)).map_err(|error| FormError::Yaml {
-            path: "the text".to_owned(),
-            message: error.to_string(),
-        })
+        yaml_of(&self.to_json(raw))
     }
 }
 
@@ -73,24 +55,64 @@ impl Scheme {
         struct Schemes {
             schemes: Vec<Scheme>,
         }
-        if text.trim_start().starts_with('[') {
-            return from_json(text);
-        }
-        from_json(text).map(|Schemes { schemes }| schemes)
+        let mut json = parse(text)?;
+        let read = strip_schemes(&mut json).and_then(|()| match json {
+            list @ Value::Array(_) => typed(list),
+            other => typed(other).map(|Schemes { schemes }| schemes),
+        });
+        read.map_err(|(path, message)| FormError::Json { path, message })
     }
 }
 
-fn from_json<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, FormError> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    let read = serde_path_to_error::deserialize(&mut json).map_err(|error| FormError::Json {
-        path: place(error.path()),
-        message: error.inner().to_string(),
-    })?;
-    json.end().map_err(|error| FormError::Json {
-        path: "its end".to_owned(),
+/// Json as yaml.
+///
+/// # Errors
+/// A value that yaml cannot hold.
+pub fn yaml_of(json: &Value) -> Result<String, FormError> {
+    serde_saphyr::to_string(json).map_err(|error| FormError::Yaml {
+        path: "the text".to_owned(),
         message: error.to_string(),
-    })?;
-    Ok(read)
+    })
+}
+
+/// Reads json, of whatever.
+///
+/// # Errors
+/// Not json.
+pub fn parse(text: &str) -> Result<Value, FormError> {
+    let error = |path: &str, error: serde_json::Error| FormError::Json {
+        path: path.to_owned(),
+        message: error.to_string(),
+    };
+    let mut json = serde_json::Deserializer::from_str(text);
+    let value = Value::deserialize(&mut json).map_err(|message| error("the top", message))?;
+    json.end().map_err(|message| error("its end", message))?;
+    Ok(value)
+}
+
+/// Reads yaml, of whatever.
+///
+/// # Errors
+/// Not yaml.
+pub fn parse_yaml(text: &str) -> Result<Value, FormError> {
+    serde_saphyr::from_str(text).map_err(|error| FormError::Yaml {
+        path: "the text".to_owned(),
+        message: error.to_string(),
+    })
+}
+
+fn params(mut json: Value) -> Result<Params, Wrong> {
+    strip(&mut json)?;
+    match json {
+        list @ Value::Array(_) => typed(list).map(|kdamonds| Params { kdamonds }),
+        other => typed(other),
+    }
+}
+
+/// Makes something of json; an error has its place.
+pub(in crate::control) fn typed<T: DeserializeOwned>(json: Value) -> Result<T, Wrong> {
+    serde_path_to_error::deserialize(json)
+        .map_err(|error| (place(error.path()), error.inner().to_string()))
 }
 
 fn place(path: &serde_path_to_error::Path) -> String {
@@ -157,8 +179,8 @@ impl Style {
             .iter()
             .map(|probe| {
                 json!({
-                    "weight": self.number(probe.weight),
-                    "filters": self.filters(&probe.filters),
+                    "weight": probe.weight,
+                    "filters": probe.filters.iter().map(probe_filter).collect::<Vec<_>>(),
                 })
             })
             .collect();
@@ -252,7 +274,7 @@ impl Style {
                 json!({
                     "metric": goal.metric.keyword(),
                     "nid": goal.nid,
-                    "path": goal.path,
+                    "memcg_path": some(&goal.path),
                     "target_value": self.number(goal.target_value),
                     "current_value": self.number(goal.current_value),
                 })
@@ -292,5 +314,23 @@ impl Style {
             })
         };
         filters.iter().map(form).collect()
+    }
+}
+
+/// A probe's filter: the cgroup has another key than in a scheme's.
+fn probe_filter(filter: &Filter) -> Value {
+    json!({
+        "filter_type": filter.kind.keyword(),
+        "matching": filter.matching,
+        "allow": filter.allow,
+        "path": match &filter.kind { FilterKind::Memcg(path) => json!(path), _ => Value::Null },
+    })
+}
+
+/// A text; `null` for an empty one.
+fn some(text: &str) -> Value {
+    match text {
+        "" => Value::Null,
+        text => json!(text),
     }
 }

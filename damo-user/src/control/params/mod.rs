@@ -8,18 +8,23 @@
 
 mod access;
 mod classic;
+pub(super) mod dir;
 mod error;
 mod features;
 mod filter;
-mod form;
-mod json;
+pub(super) mod foreign;
+pub(super) mod form;
+pub(super) mod json;
+mod omit;
+mod peers_raw;
 mod plan;
 mod plan_scheme;
 mod quota;
 mod read;
 mod report;
+mod report_results;
 mod scheme;
-mod text;
+pub(super) mod text;
 mod validate;
 mod validate_scheme;
 mod words;
@@ -34,7 +39,9 @@ pub use access::{
 pub use classic::{ClassicError, parse_classic};
 pub use error::{FormError, ParamError};
 pub use features::{Feature, Features, Release};
-pub use filter::{Filter, FilterKind, Layer};
+pub use filter::{Filter, FilterKind, Layer, unknown_type};
+pub use foreign::{NO_COMPLEMENT, NO_PREPS};
+pub use json::{parse as parse_json, parse_yaml, yaml_of};
 pub use plan::{Scope, Unplanned, plan_params};
 pub use quota::{Goal, Quotas, Watermarks, Weights};
 pub use read::read;
@@ -211,6 +218,7 @@ impl Default for NrRegions {
 #[serde(default, deny_unknown_fields)]
 pub struct Target {
     /// The process; `None` for the physical address space.
+    #[serde(deserialize_with = "form::pid")]
     pub pid: Option<u32>,
     /// Addresses to watch; empty lets vaddr choose.
     pub regions: Vec<Region>,

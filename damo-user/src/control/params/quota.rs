@@ -1,7 +1,6 @@
 //! How much a scheme may do, and when.
 
 use serde::Deserialize;
-use serde::de::Error as _;
 
 use super::{GoalMetric, GoalTuner, WatermarkMetric, form, text};
 
@@ -113,10 +112,14 @@ impl Goal {
 #[serde(default, deny_unknown_fields)]
 struct GoalForm {
     metric: GoalMetric,
+    #[serde(alias = "target_value_bp")]
     target_value: Written,
+    #[serde(alias = "current_value_bp")]
     current_value: Written,
-    nid: Option<Written>,
-    path: Option<String>,
+    #[serde(deserialize_with = "form::node")]
+    nid: i32,
+    #[serde(alias = "memcg_path")]
+    path: String,
 }
 
 impl Default for GoalForm {
@@ -125,8 +128,8 @@ impl Default for GoalForm {
             metric: GoalMetric::UserInput,
             target_value: Written(String::from("0")),
             current_value: Written(String::from("0")),
-            nid: None,
-            path: None,
+            nid: 0,
+            path: String::new(),
         }
     }
 }
@@ -147,18 +150,12 @@ impl TryFrom<GoalForm> for Goal {
     type Error = String;
 
     fn try_from(form: GoalForm) -> Result<Goal, String> {
-        let nid = match form.nid {
-            None => 0,
-            Some(Written(nid)) => nid
-                .parse()
-                .map_err(|_| format!("nid '{nid}' is not a node"))?,
-        };
         Ok(Goal {
             metric: form.metric,
             target_value: Goal::parse_value(form.metric, &form.target_value.0)?,
             current_value: Goal::parse_value(form.metric, &form.current_value.0)?,
-            nid,
-            path: form.path.unwrap_or_default(),
+            nid: form.nid,
+            path: form.path,
         })
     }
 }
@@ -193,10 +190,4 @@ impl Default for Watermarks {
             low_permil: 0,
         }
     }
-}
-
-/// A node's number; `null` and -1 are none.
-pub(super) fn node<'de, D: serde::Deserializer<'de>>(from: D) -> Result<i32, D::Error> {
-    let nid = Option::<i64>::deserialize(from)?.unwrap_or(-1);
-    i32::try_from(nid).map_err(|_| D::Error::custom(format!("{nid} is not a node")))
 }

@@ -1,8 +1,6 @@
 //! What DAMON's files say, as parameters.
 
-use std::str::FromStr;
-
-use super::features::folders;
+use super::dir::{Dir, each};
 use super::{
     AccessPattern, AccessRate, Age, Context, Dest, Filter, FilterKind, Goal, IntervalsGoal,
     Kdamond, MonitoringIntervals, NrRegions, Params, Probe, Quotas, Region, Scheme, Target,
@@ -26,64 +24,6 @@ pub fn read(tree: &Tree) -> Result<Params> {
         })
     })?;
     Ok(Params { kdamonds })
-}
-
-/// A folder of DAMON's.
-struct Dir<'t> {
-    tree: &'t Tree,
-    path: String,
-}
-
-/// The numbered folders of a folder, each made into something.
-fn each<T>(tree: &Tree, path: &str, make: impl Fn(Dir<'_>) -> Result<T>) -> Result<Vec<T>> {
-    folders(tree, &format!("{path}/*"))?
-        .into_iter()
-        .map(|path| make(Dir { tree, path }))
-        .collect()
-}
-
-impl Dir<'_> {
-    fn each<T>(&self, below: &str, make: impl Fn(Dir<'_>) -> Result<T>) -> Result<Vec<T>> {
-        each(self.tree, &format!("{}/{below}", self.path), make)
-    }
-
-    fn file(&self, file: &str) -> Option<String> {
-        let path = format!("{}/{file}", self.path);
-        self.tree.exists(&path).then_some(path)
-    }
-
-    fn number<N: FromStr>(&self, file: &str, default: N) -> Result<N> {
-        match self.file(file) {
-            Some(path) => self.tree.read_number(path),
-            None => Ok(default),
-        }
-    }
-
-    fn boolean(&self, file: &str) -> Result<bool> {
-        match self.file(file) {
-            Some(path) => self.tree.read_bool(path),
-            None => Ok(false),
-        }
-    }
-
-    fn text(&self, file: &str) -> Result<String> {
-        match self.file(file) {
-            Some(path) => self.tree.read(path),
-            None => Ok(String::new()),
-        }
-    }
-
-    fn word<T>(&self, file: &str, default: T, parse: impl Fn(&str) -> Option<T>) -> Result<T> {
-        let Some(path) = self.file(file) else {
-            return Ok(default);
-        };
-        let value = self.tree.read(&path)?;
-        parse(value.trim()).ok_or_else(|| FileError::Odd {
-            path: self.tree.root().join(path),
-            value,
-            expected: "a keyword that damo knows",
-        })
-    }
 }
 
 fn context(dir: Dir<'_>) -> Result<Context> {
@@ -177,7 +117,6 @@ fn scheme(dir: Dir<'_>) -> Result<Scheme> {
         },
         filters,
         max_nr_snapshots: number("stats/max_nr_snapshots")?,
-        stats: (),
     })
 }
 
@@ -235,7 +174,7 @@ fn filter(dir: Dir<'_>) -> Result<Filter> {
         },
         _ => {
             return Err(FileError::Odd {
-                path: dir.tree.root().join(dir.path).join("type"),
+                path: dir.full("type"),
                 value: word,
                 expected: "a type of filter that damo knows",
             });

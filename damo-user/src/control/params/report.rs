@@ -3,27 +3,51 @@
 use std::fmt::{Display, Write as _};
 
 use super::{
-    Age, AgeRange, Context, Filter, FilterKind, GoalTuner, Params, Quotas, Region, Scheme, Target,
-    text,
+    AccessPattern, Age, AgeRange, Context, Filter, FilterKind, GoalTuner, Params, Quotas, Region,
+    Scheme, Target, Watermarks, text,
 };
+use crate::control::results::{ContextResults, Results};
 use crate::model::units::{format_number, format_size, format_time};
 
 impl Params {
     /// The parameters for people; `raw` without units and commas.
     pub fn report(&self, raw: bool) -> String {
+        self.page(&Results::default(), raw, false)
+    }
+
+    /// The same without a scheme's pattern, quotas and watermarks that are as
+    /// by default.
+    pub fn report_without_defaults(&self, raw: bool) -> String {
+        self.page(&Results::default(), raw, true)
+    }
+
+    /// The parameters, each with the results that belong to it.
+    pub fn report_with(&self, results: &Results, raw: bool) -> String {
+        self.page(results, raw, false)
+    }
+
+    fn page(&self, results: &Results, raw: bool, omit_defaults: bool) -> String {
         let mut page = Page {
             text: String::new(),
             depth: 0,
             raw,
+            omit_defaults,
         };
         for (k, kdamond) in self.kdamonds.iter().enumerate() {
+            let results = results.kdamonds.get(k);
             page.section(format_args!("kdamond {k}"), |page| {
+                if let Some(results) = results {
+                    page.kdamond_results(results);
+                }
                 if kdamond.refresh_ms > 0 {
                     let refresh = page.ms(kdamond.refresh_ms);
                     page.line(format_args!("refresh: {refresh}"));
                 }
                 for (c, context) in kdamond.contexts.iter().enumerate() {
-                    page.section(format_args!("context {c}"), |page| page.context(context));
+                    let results = results.and_then(|results| results.contexts.get(c));
+                    page.section(format_args!("context {c}"), |page| {
+                        page.context(context, results);
+                    });
                 }
             });
         }
@@ -31,26 +55,27 @@ impl Params {
     }
 }
 
-struct Page {
+pub(super) struct Page {
     text: String,
     depth: usize,
     raw: bool,
+    omit_defaults: bool,
 }
 
 impl Page {
-    fn line(&mut self, line: impl Display) {
+    pub(super) fn line(&mut self, line: impl Display) {
         // Writing to a string does not fail.
         let _ = writeln!(self.text, "{:1$}{line}", "", 4 * self.depth);
     }
 
-    fn section(&mut self, title: impl Display, content: impl FnOnce(&mut Page)) {
+    pub(super) fn section(&mut self, title: impl Display, content: impl FnOnce(&mut Page)) {
         self.line(title);
         self.depth += 1;
         content(self);
         self.depth -= 1;
     }
 
-    fn number(&self, number: u64) -> String {
+    pub(super) fn number(&self, number: u64) -> String {
         if self.raw {
             number.to_string()
         } else {
@@ -58,7 +83,7 @@ impl Page {
         }
     }
 
-    fn size(&self, bytes: u64) -> String {
+    pub(super) fn size(&self, bytes: u64) -> String {
         if self.raw {
             bytes.to_string()
         } else {
@@ -99,13 +124,13 @@ impl Page {
         }
     }
 
-    fn region(&self, region: &Region) -> String {
+    pub(super) fn region(&self, region: &Region) -> String {
         let (start, end) = (self.number(region.start), self.number(region.end));
         let size = self.size(region.end.saturating_sub(region.start));
         format!("[{start}, {end}) ({size})")
     }
 
-    fn context(&mut self, context: &Context) {
+    fn context(&mut self, context: &Context, results: Option<&ContextResults>) {
         self.line(format_args!("ops: {}", context.ops.keyword()));
         if context.addr_unit != 1 {
             let unit = self.size(context.addr_unit);
@@ -147,7 +172,13 @@ impl Page {
             });
         }
         for (s, scheme) in context.schemes.iter().enumerate() {
-            self.section(format_args!("scheme {s}"), |page| page.scheme(scheme));
+            let results = results.and_then(|results| results.schemes.get(s));
+            self.section(format_args!("scheme {s}"), |page| {
+                page.scheme(scheme);
+                if let Some(results) = results {
+                    page.scheme_results(scheme, results);
+                }
+            });
         }
     }
 
@@ -176,8 +207,27 @@ impl Page {
             }
         }
         self.line(action);
+        if !(self.omit_defaults && scheme.access_pattern == AccessPattern::default()) {
+            self.pattern(&scheme.access_pattern);
+        }
+        for dest in &scheme.dests {
+            self.line(format_args!("dest {} weight {}", dest.id, dest.weight));
+        }
+        if !(self.omit_defaults && scheme.quotas == Quotas::default()) {
+            self.section("quotas", |page| page.quotas(&scheme.quotas));
+        }
+        if !(self.omit_defaults && scheme.watermarks == Watermarks::default()) {
+            self.watermarks(&scheme.watermarks);
+        }
+        self.filters(&scheme.filters);
+        if scheme.max_nr_snapshots > 0 {
+            let most = self.number(scheme.max_nr_snapshots);
+            self.line(format_args!("max_nr_snapshots: {most}"));
+        }
+    }
+
+    fn pattern(&mut self, pattern: &AccessPattern) {
         self.section("target access pattern", |page| {
-            let pattern = &scheme.access_pattern;
             let (min, max) = (
                 page.size(pattern.sz_bytes.min),
                 page.size(pattern.sz_bytes.max),
@@ -191,11 +241,9 @@ impl Page {
             let AgeRange { min, max } = pattern.age;
             page.line(format_args!("age: [{}, {}]", page.age(min), page.age(max)));
         });
-        for dest in &scheme.dests {
-            self.line(format_args!("dest {} weight {}", dest.id, dest.weight));
-        }
-        self.section("quotas", |page| page.quotas(&scheme.quotas));
-        let marks = &scheme.watermarks;
+    }
+
+    fn watermarks(&mut self, marks: &Watermarks) {
         self.section("watermarks", |page| {
             let interval = page.us(marks.interval_us);
             page.line(format_args!("metric {}, interval {interval}", marks.metric));
@@ -208,11 +256,6 @@ impl Page {
                 page.permil(marks.low_permil)
             ));
         });
-        self.filters(&scheme.filters);
-        if scheme.max_nr_snapshots > 0 {
-            let most = self.number(scheme.max_nr_snapshots);
-            self.line(format_args!("max_nr_snapshots: {most}"));
-        }
     }
 
     fn plain(&self, value: &dyn Display) -> String {

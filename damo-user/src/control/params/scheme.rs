@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 
-use super::quota::node;
 use super::{
     AccessPattern, AccessRate, Action, Age, Filter, NoWholeNumber, ParamError, Quotas, Watermarks,
     form,
@@ -18,7 +17,7 @@ pub struct Scheme {
     /// Where to, for actions that move memory.
     pub dests: Vec<Dest>,
     /// The node to move memory to, if there is one only; -1 for none.
-    #[serde(deserialize_with = "node")]
+    #[serde(deserialize_with = "form::node")]
     pub target_nid: i32,
     /// Which regions.
     pub access_pattern: AccessPattern,
@@ -34,9 +33,6 @@ pub struct Scheme {
     /// After how many times it ends; 0 for never.
     #[serde(deserialize_with = "form::number")]
     pub max_nr_snapshots: u64,
-    /// Counters, as the peer prints them: results, which are not kept.
-    #[serde(deserialize_with = "ignored")]
-    pub stats: (),
 }
 
 impl Default for Scheme {
@@ -52,7 +48,6 @@ impl Default for Scheme {
             watermarks: Watermarks::default(),
             filters: Vec::new(),
             max_nr_snapshots: 0,
-            stats: (),
         }
     }
 }
@@ -112,9 +107,4 @@ impl Scheme {
         scheme.filters.sort_by_key(|filter| filter.kind.layer());
         Ok(scheme)
     }
-}
-
-/// Takes anything.
-fn ignored<'de, D: serde::Deserializer<'de>>(from: D) -> Result<(), D::Error> {
-    serde::de::IgnoredAny::deserialize(from).map(|_| ())
 }

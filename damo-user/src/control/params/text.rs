@@ -83,7 +83,10 @@ pub fn ten_thousandths(text: &str) -> Result<u64, String> {
 
 fn share(text: &str, decimals: usize, step: &str) -> Result<u64, String> {
     let Some(percent) = text.trim().strip_suffix('%') else {
-        return number(text);
+        // The peer's raw form has decimals, which are 0.
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+        let exact = decimals.bytes().all(|digit| digit == b'0');
+        return number(if exact { whole } else { text });
     };
     let bad = || format!("'{text}' is not a percentage in steps of {step}");
     let (whole, fraction) = percent
@@ -98,7 +101,7 @@ fn share(text: &str, decimals: usize, step: &str) -> Result<u64, String> {
 }
 
 /// [`number`]'s form.
-pub(super) fn of_number(number: u64) -> String {
+pub(in crate::control) fn of_number(number: u64) -> String {
     if number == MAX {
         "max".to_owned()
     } else {
@@ -107,7 +110,7 @@ pub(super) fn of_number(number: u64) -> String {
 }
 
 /// [`size`]'s form: in the largest unit that divides it.
-pub(super) fn of_size(bytes: u64) -> String {
+pub(in crate::control) fn of_size(bytes: u64) -> String {
     if bytes == MAX {
         return "max".to_owned();
     }
@@ -128,7 +131,7 @@ pub(super) fn of_size(bytes: u64) -> String {
 }
 
 /// [`duration_us`]'s form: every unit that is needed.
-pub(super) fn of_us(us: u64) -> String {
+pub(in crate::control) fn of_us(us: u64) -> String {
     in_units(
         us,
         1_000,
@@ -144,7 +147,7 @@ pub(super) fn of_us(us: u64) -> String {
 }
 
 /// [`duration_ms`]'s form: every unit that is needed.
-pub(super) fn of_ms(ms: u64) -> String {
+pub(in crate::control) fn of_ms(ms: u64) -> String {
     in_units(
         ms,
         1_000_000,
@@ -180,12 +183,12 @@ fn in_units(mut time: u64, ns: u64, units: &[(u64, &str)]) -> String {
 }
 
 /// [`permil`]'s form.
-pub(super) fn of_permil(permil: u64) -> String {
+pub(in crate::control) fn of_permil(permil: u64) -> String {
     of_share(permil, 10, 1)
 }
 
 /// [`ten_thousandths`]' form.
-pub(super) fn of_bp(bp: u64) -> String {
+pub(in crate::control) fn of_bp(bp: u64) -> String {
     of_share(bp, 100, 2)
 }
 
