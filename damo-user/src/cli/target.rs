@@ -1,6 +1,6 @@
 //! What to watch, as it is typed, and DAMON's parameters for it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::Path;
 
@@ -64,6 +64,14 @@ impl TargetArgs {
     ) -> Result<Deduction> {
         let mut deduced = Deduced::default();
         let mut command = None;
+        let words = self.words();
+        if self.params.says_everything() && !words.is_empty() {
+            return Err(UsageError(format!(
+                "--kdamonds and the target '{}': the first says everything; leave the second out",
+                words.join(OsStr::new(" ")).display()
+            ))
+            .into());
+        }
         match self.target()? {
             Target::Params(params) => return Ok(Deduction::Params(params)),
             Target::Pids(pids) => deduced.pids = pids,
@@ -196,6 +204,14 @@ mod tests {
             let error = target(&[unusable]).err().unwrap();
             assert!(error.is::<UsageError>(), "{unusable}: {error}");
         }
+    }
+
+    #[test]
+    fn what_says_everything_stands_alone() {
+        let parse = |words: &[&str]| Line::try_parse_from(words).unwrap().args;
+        let args = parse(&["damo", "--kdamonds", "{}", "42"]);
+        let error = args.deduce(true, || Ok(())).unwrap_err();
+        assert!(error.to_string().contains("'42'"), "{error}");
     }
 
     #[test]

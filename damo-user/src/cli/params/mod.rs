@@ -169,6 +169,11 @@ impl ParamArgs {
         }
     }
 
+    /// Whether one option says everything.
+    pub fn says_everything(&self) -> bool {
+        !self.uses("kdamonds").is_empty()
+    }
+
     /// Whether nothing says what to watch.
     pub fn names_no_target(&self) -> bool {
         let telling = [
