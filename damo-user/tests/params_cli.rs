@@ -151,6 +151,14 @@ fn what_is_as_by_default_is_left_out() {
     assert_eq!(context["schemes"], json!([{ "action": "stat" }]));
     assert_eq!(context["intervals"]["sample_us"], "1 ms");
     assert_eq!(context.get("nr_regions"), None);
+    // In the order of all keys.
+    let at = |key: &str| brief.find(&format!("\"{key}\"")).unwrap();
+    assert!(
+        at("ops") < at("targets")
+            && at("targets") < at("intervals")
+            && at("intervals") < at("schemes"),
+        "{brief}"
+    );
     std::fs::write(dir.join("brief.json"), brief).unwrap();
     assert_eq!(done(dir, &["args", "damon", "brief.json"]), full);
     let report = done(
