@@ -259,6 +259,9 @@ fn status_of_a_saved_file() {
             message,
         );
     }
+    std::fs::write(dir.join("none.yaml"), "kdamonds: []\n").unwrap();
+    let none = ["status", "--input_file", "none.yaml"];
+    assert_eq!(done(dir, &none), "no kdamonds\n");
     std::fs::write(
         dir.join("bad.json"),
         r#"[{"contexts": [{"schemes": [{"stats": {"nr_tried": "x"}}]}]}]"#,
@@ -269,7 +272,7 @@ fn status_of_a_saved_file() {
         &["status", "--input_file", "bad.json"],
         "bad.json: json, at [0].contexts[0].schemes[0].stats.nr_tried: 'x' is not a whole number",
     );
-    let (code, _, error) = damo(dir, &["status", "--input_file", "none.json"]);
+    let (code, _, error) = damo(dir, &["status", "--input_file", "gone.json"]);
     assert_eq!(code, 1);
-    assert!(error.contains("none.json: cannot be read"), "{error}");
+    assert!(error.contains("gone.json: cannot be read"), "{error}");
 }
