@@ -151,6 +151,14 @@ fn what_is_as_by_default_is_left_out() {
     assert_eq!(context["schemes"], json!([{ "action": "stat" }]));
     assert_eq!(context["intervals"]["sample_us"], "1 ms");
     assert_eq!(context.get("nr_regions"), None);
+    // In the order of all keys.
+    let at = |key: &str| brief.find(&format!("\"{key}\"")).unwrap();
+    assert!(
+        at("ops") < at("targets")
+            && at("targets") < at("intervals")
+            && at("intervals") < at("schemes"),
+        "{brief}"
+    );
     std::fs::write(dir.join("brief.json"), brief).unwrap();
     assert_eq!(done(dir, &["args", "damon", "brief.json"]), full);
     let report = done(
@@ -251,6 +259,9 @@ fn status_of_a_saved_file() {
             message,
         );
     }
+    std::fs::write(dir.join("none.yaml"), "kdamonds: []\n").unwrap();
+    let none = ["status", "--input_file", "none.yaml"];
+    assert_eq!(done(dir, &none), "no kdamonds\n");
     std::fs::write(
         dir.join("bad.json"),
         r#"[{"contexts": [{"schemes": [{"stats": {"nr_tried": "x"}}]}]}]"#,
@@ -261,7 +272,7 @@ fn status_of_a_saved_file() {
         &["status", "--input_file", "bad.json"],
         "bad.json: json, at [0].contexts[0].schemes[0].stats.nr_tried: 'x' is not a whole number",
     );
-    let (code, _, error) = damo(dir, &["status", "--input_file", "none.json"]);
+    let (code, _, error) = damo(dir, &["status", "--input_file", "gone.json"]);
     assert_eq!(code, 1);
-    assert!(error.contains("none.json: cannot be read"), "{error}");
+    assert!(error.contains("gone.json: cannot be read"), "{error}");
 }

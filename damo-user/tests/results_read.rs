@@ -178,6 +178,12 @@ fn units() {
         (tried.total_bytes, tried.regions[2].end),
         (12_288 * 4096, 12_288)
     );
+    let params = read(&kernel.system().admin()).unwrap();
+    let report = params.report_with(&results, false);
+    assert!(
+        report.contains("[0, 4,096) (16.000 MiB): nr_acc"),
+        "{report}"
+    );
 }
 
 #[test]

@@ -179,12 +179,14 @@ impl DamonArgs {
         let deduced = match (words.as_slice(), pids) {
             (["paddr"], _) => Deduced {
                 physical: true,
+                pids: Vec::new(),
                 ram: ram(),
-                ..Deduced::default()
             },
+            // `--ops paddr` says as much without the argument.
             (_, Some(pids)) => Deduced {
+                physical: false,
                 pids,
-                ..Deduced::default()
+                ram: ram(),
             },
             (words, None) => return self.of_file(&typed, words),
         };

@@ -107,7 +107,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome> {
         let text = || params.report_without_defaults(raw);
         format.print(|| params.to_json_without_defaults(raw), text, out)?;
     } else {
-        let text = || params.report_with(&results, raw);
+        let text = || match params.kdamonds.is_empty() {
+            true => "no kdamonds\n".to_owned(),
+            false => params.report_with(&results, raw),
+        };
         format.print(|| results.to_json(&params, raw), text, out)?;
         if let Format::Report = format {
             for other in others {

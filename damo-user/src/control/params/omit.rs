@@ -30,11 +30,8 @@ fn pairs<T>(things: &[T], json: Option<&mut Value>, visit: impl Fn(&T, &mut Map<
 }
 
 fn omit(json: &mut Map<String, Value>, keys: &[(&str, bool)]) {
-    for (key, default) in keys {
-        if *default {
-            json.remove(*key);
-        }
-    }
+    // Unlike `remove`, this keeps the order.
+    json.retain(|key, _| !keys.contains(&(key.as_str(), true)));
 }
 
 fn of_context(context: &Context, json: &mut Map<String, Value>) {

@@ -32,6 +32,7 @@ impl Params {
             depth: 0,
             raw,
             omit_defaults,
+            addr_unit: 1,
         };
         for (k, kdamond) in self.kdamonds.iter().enumerate() {
             let results = results.kdamonds.get(k);
@@ -60,6 +61,8 @@ pub(super) struct Page {
     depth: usize,
     raw: bool,
     omit_defaults: bool,
+    /// Of the context that is being written.
+    addr_unit: u64,
 }
 
 impl Page {
@@ -126,11 +129,13 @@ impl Page {
 
     pub(super) fn region(&self, region: &Region) -> String {
         let (start, end) = (self.number(region.start), self.number(region.end));
-        let size = self.size(region.end.saturating_sub(region.start));
+        let units = region.end.saturating_sub(region.start);
+        let size = self.size(units.saturating_mul(self.addr_unit));
         format!("[{start}, {end}) ({size})")
     }
 
     fn context(&mut self, context: &Context, results: Option<&ContextResults>) {
+        self.addr_unit = context.addr_unit;
         self.line(format_args!("ops: {}", context.ops.keyword()));
         if context.addr_unit != 1 {
             let unit = self.size(context.addr_unit);
