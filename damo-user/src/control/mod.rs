@@ -4,6 +4,7 @@
 //! writes, [`Session`] does them and undoes them. Everything reaches the kernel
 //! through [`Files`], so that tests can put a kernel of their own behind it.
 
+pub mod debugfs;
 mod error;
 pub mod features;
 mod files;
