@@ -81,6 +81,20 @@ fn everything_comes_back_after_a_run() {
 }
 
 #[test]
+fn what_was_empty_is_empty_again() {
+    for version in Version::ALL {
+        let kernel = FakeDebugfs::new(version);
+        kernel.state(|state| state.processes.extend([(7, false), (8, false)]));
+        let (before, debugfs) = (kernel.dump(), kernel.debugfs());
+        let saved = debugfs.save().unwrap();
+        let writes = debugfs.plan(&ours(version)).unwrap();
+        debugfs.apply(&writes).unwrap();
+        debugfs.restore(&saved).unwrap();
+        assert_eq!(kernel.dump(), before, "{version:?}");
+    }
+}
+
+#[test]
 fn a_failure_at_any_write_leaves_everything_as_it_was() {
     for version in Version::ALL {
         let mut at = 1;

@@ -100,17 +100,10 @@ impl Debugfs {
     /// # Errors
     /// DAMON's files cannot be read or written, or a context cannot be stopped.
     pub fn turn_off(&self) -> Result<(), OffError> {
-        let result = insist(|| {
-            if self.is_on()? {
-                self.tree.write_once(self.switch, "off")
-            } else {
-                Ok(())
-            }
-        });
-        match result {
+        match insist(|| self.tree.write_once(self.switch, "off")) {
+            // One of them is off already.
             Err(error) if error.errno() == Some(Errno::PERM) => {
                 let tids: Vec<u32> = self.tids()?.into_iter().flatten().collect();
-                // They may have ended since.
                 if tids.is_empty() {
                     Ok(())
                 } else {
