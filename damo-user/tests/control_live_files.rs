@@ -72,3 +72,16 @@ fn this_test_is_no_kdamond() {
     system.proc = dir.path().into();
     assert_eq!(others::kdamond_threads(&system).unwrap(), [31]);
 }
+
+#[test]
+fn a_file_is_read_to_its_end_however_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = Tree::new(Arc::new(LiveFiles), dir.path().into(), Duration::ZERO);
+    for length in [0, 1, 65_534, 65_535, 65_536, 300_000, 5_000_000] {
+        let text = "x".repeat(length);
+        fs::write(dir.path().join("long"), &text).unwrap();
+        assert!(tree.read("long").unwrap() == text, "{length}");
+    }
+    fs::write(dir.path().join("odd"), b"\xff").unwrap();
+    assert!(tree.read("odd").is_err());
+}

@@ -83,7 +83,8 @@ fn what_cannot_be_is_refused() {
     refused(&scene, &["--ops", "fvaddr", ran], 2, &["--regions"]);
     refused(&scene, &["--sample", "5parsecs", ran], 2, &["5parsecs"]);
     refused(&scene, &["--output_permission", "999", ran], 2, &["999"]);
-    refused(&scene, &[], 2, &["TARGET"]);
+    refused(&scene, &["--kdamonds", "{}", ran], 2, &["--kdamonds"]);
+    refused(&scene, &["missing.json"], 2, &["missing.json"]);
     refused(&scene, &["--ring", "1000", ran], 2, &["--ring"]);
 }
 

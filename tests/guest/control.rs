@@ -145,7 +145,7 @@ fn tune_changes_only_what_is_named() {
     let tid = get("kdamonds/0/pid");
     let stat = || {
         let text = scene
-            .run(&["status", "--format", "json", "--raw"])
+            .run(&["status", "--damon_params", "--format", "json", "--raw"])
             .exits(0)
             .stdout;
         serde_json::from_str::<Value>(&text).unwrap()["kdamonds"][0]["contexts"][0].clone()

@@ -42,7 +42,12 @@ impl Cache {
 
     /// Waits until no other process fills the cache, and keeps others out.
     pub fn fill(&self) -> Result<Filling> {
-        let path = self.root.join("lock");
+        self.hold("lock")
+    }
+
+    /// Waits until no other process holds what is called `name`.
+    pub fn hold(&self, name: &str) -> Result<Filling> {
+        let path = self.root.join(name);
         let file = File::create(&path).with_context(|| format!("{}", path.display()))?;
         file.lock()
             .with_context(|| format!("{}: cannot lock", path.display()))?;

@@ -22,7 +22,8 @@ use crate::qemu::{self, Machine, Qemu};
 /// with 125 when the guest broke, hung or lost its verdict.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// 6.12, 6.17, 7.2, 7.3, another line that Debian has, or all
+    /// 6.12, 6.17, 7.2, 7.3, another line that Debian has, all of these, or
+    /// 6.1-debugfs (built once, in about 11 minutes of CPU time)
     #[arg(long)]
     kernel: String,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! Debian's cloud kernels, pinned by `xtask/kernels.lock`.
+//! Debian's cloud kernels, and one that is built, pinned by `xtask/kernels.lock`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::build;
-use crate::cache::Cache;
+use crate::built;
+use crate::cache::{self, Cache};
 use crate::debian::{self, Archive, Package};
 
 /// The lines everything is tested on, oldest first.
@@ -62,20 +63,30 @@ pub fn lines(option: &str) -> Result<Vec<String>> {
     if option == "all" {
         return Ok(MATRIX.map(str::to_owned).to_vec());
     }
-    parse_line(option)
-        .with_context(|| format!("--kernel {option}: give {} or all", MATRIX.join(", ")))?;
+    ensure!(
+        parse_line(option).is_some() || option == built::LINE,
+        "--kernel {option}: give {}, {} or all",
+        MATRIX.join(", "),
+        built::LINE
+    );
     Ok(vec![option.to_owned()])
 }
 
-/// Finds, fetches and unpacks the kernel of a line.
+/// Finds, fetches and unpacks (or builds) the kernel of a line.
 pub fn get(cache: &Cache, line: &str, fetch: &Fetch) -> Result<Kernel> {
-    let _filling = cache.fill()?;
+    // A build takes minutes: only those who want its kernel wait for it.
+    let building = (line == built::LINE).then(|| cache.hold("build.lock"));
+    let building = building.transpose()?;
+    let filling = cache.fill()?;
     let mut lock = Lock::read()?;
     let pin = lock.kernel.iter().find(|pin| pin.line == line).cloned();
     if let Some(pin) = pin.as_ref().filter(|_| !fetch.update_lock)
-        && let Some(kernel) = pin.cached(cache)?
+        && let Some(deb) = pin.cached(cache)?
     {
-        return Ok(kernel);
+        if building.is_some() {
+            drop(filling);
+        }
+        return pin.unpack(cache, &deb);
     }
     let (chosen, deb) = resolve(cache, line, pin.as_ref(), fetch)?;
     if fetch.update_lock && pin.as_ref() != Some(&chosen) {
@@ -83,12 +94,16 @@ pub fn get(cache: &Cache, line: &str, fetch: &Fetch) -> Result<Kernel> {
         lock.set(chosen.clone());
         lock.write()?;
     }
+    if building.is_some() {
+        drop(filling);
+    }
     chosen.unpack(cache, &deb)
 }
 
 /// Chooses what to use of what the archive has, and downloads it.
 fn resolve(cache: &Cache, line: &str, pin: Option<&Pin>, fetch: &Fetch) -> Result<(Pin, PathBuf)> {
-    for suites in SUITES {
+    let all_suites = suites(line);
+    for suites in all_suites {
         let archive = Archive::new(cache, suites, fetch.mirror.as_deref());
         let packages = archive.packages()?;
         let pinned = pin.filter(|_| !fetch.update_lock).and_then(|pin| {
@@ -120,13 +135,25 @@ fn resolve(cache: &Cache, line: &str, pin: Option<&Pin>, fetch: &Fetch) -> Resul
     }
     anyhow::bail!(
         "there is no cloud kernel {line} in Debian's {}",
-        SUITES.concat().join(", ")
+        all_suites.concat().join(", ")
     )
 }
 
-/// Whether a package holds a bootable cloud kernel of a line. Since 6.19 that
-/// is `linux-binary-*`, and `linux-image-*` is without the image.
+fn suites(line: &str) -> &'static [&'static [&'static str]] {
+    if line == built::LINE {
+        &built::SUITES
+    } else {
+        &SUITES
+    }
+}
+
+/// Whether a package holds a bootable cloud kernel of a line, or the sources of
+/// the one to build. Since 6.19 that is `linux-binary-*`, and `linux-image-*` is
+/// without the image.
 fn is_of_line(name: &str, line: &str) -> bool {
+    if line == built::LINE {
+        return name == built::PACKAGE;
+    }
     let Some((major, minor)) = parse_line(line) else {
         return false;
     };
@@ -167,25 +194,28 @@ impl Pin {
         }
     }
 
-    /// The package's bytes name the folder: what is there was verified.
+    /// The bytes it is made from name the folder: what is there was verified.
     fn image(&self, cache: &Cache) -> Result<PathBuf> {
         let digest = self.sha256.get(..16).unwrap_or(&self.sha256);
-        Ok(cache
-            .dir(&format!("kernels/{}-{digest}", self.line))?
-            .join("vmlinuz"))
+        let mut name = format!("kernels/{}-{digest}", self.line);
+        if self.line == built::LINE {
+            let config = cache::sha256(&built::config())?;
+            name = format!("{name}-{}", config.get(..16).unwrap_or(&config));
+        }
+        Ok(cache.dir(&name)?.join("vmlinuz"))
     }
 
-    fn cached(&self, cache: &Cache) -> Result<Option<Kernel>> {
-        let image = self.image(cache)?;
-        if image.exists() {
-            return Ok(Some(self.kernel(image)));
-        }
+    /// The package, if it or the kernel from it is in the cache.
+    fn cached(&self, cache: &Cache) -> Result<Option<PathBuf>> {
         let deb = cache.dir("debs")?.join(&self.file);
+        if self.image(cache)?.exists() {
+            return Ok(Some(deb));
+        }
         if !deb.exists() {
             return Ok(None);
         }
         debian::verify(&deb, &self.sha256)?;
-        self.unpack(cache, &deb).map(Some)
+        Ok(Some(deb))
     }
 
     fn unpack(&self, cache: &Cache, deb: &Path) -> Result<Kernel> {
@@ -195,8 +225,12 @@ impl Pin {
             let parent = image.parent().context("the cache has no folder")?;
             let dir = tempfile::tempdir_in(parent)?;
             debian::unpack(deb, dir.path())?;
-            let found = find_image(dir.path())
-                .with_context(|| format!("{}: no vmlinuz in it", deb.display()))?;
+            let found = if self.line == built::LINE {
+                built::build(dir.path())?
+            } else {
+                find_image(dir.path())
+                    .with_context(|| format!("{}: no vmlinuz in it", deb.display()))?
+            };
             fs::rename(found, &image)?;
         }
         Ok(self.kernel(image))
@@ -259,6 +293,7 @@ mod tests {
             ("linux-image-6.17.13+deb13-cloud-amd64", "6.17"),
             ("linux-binary-7.2.12+deb13-cloud-amd64", "7.2"),
             ("linux-binary-unsigned-7.3.4+deb13-cloud-amd64", "7.3"),
+            ("linux-source-6.1", "6.1-debugfs"),
         ] {
             assert!(is_of_line(name, line), "{name}");
         }
@@ -270,6 +305,8 @@ mod tests {
             ("linux-image-6.12.9-cloud-amd64", "6.1"),
             ("linux-image-7.2.12+deb13-cloud-amd64", "7.2"),
             ("linux-image-cloud-amd64", "7.2"),
+            ("linux-source-6.1", "6.1"),
+            ("linux-source-6.1-rt", "6.1-debugfs"),
         ] {
             assert!(!is_of_line(name, line), "{name} {line}");
         }
@@ -297,9 +334,9 @@ mod tests {
     }
 
     #[test]
-    fn the_lock_in_the_repo_pins_the_whole_matrix() {
+    fn the_lock_in_the_repo_pins_what_is_tested_on() {
         let lock = Lock::read().unwrap();
-        for line in MATRIX {
+        for line in MATRIX.into_iter().chain([built::LINE]) {
             let pin = lock.kernel.iter().find(|pin| pin.line == line).unwrap();
             assert!(is_of_line(&pin.package, line), "{pin:?}");
             assert_eq!(pin.sha256.len(), 64);
@@ -307,9 +344,11 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_numbers_or_all() {
+    fn lines_are_numbers_or_names() {
         assert_eq!(lines("all").unwrap(), MATRIX);
+        assert!(!lines("all").unwrap().contains(&built::LINE.to_owned()));
         assert_eq!(lines("7.1").unwrap(), ["7.1"]);
+        assert_eq!(lines(built::LINE).unwrap(), [built::LINE]);
         assert!(lines("new").is_err());
     }
 }

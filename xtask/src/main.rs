@@ -6,6 +6,7 @@ use clap::Parser;
 
 mod bench;
 mod build;
+mod built;
 mod cache;
 mod console;
 mod debian;

@@ -2,7 +2,7 @@
 //! the kernel.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -53,13 +53,30 @@ pub trait Files: Send + Sync {
     fn exists(&self, path: &Path) -> bool;
 }
 
+/// Bytes to ask a file for at once, first and at most. DAMON's debugfs files
+/// make all of their text for every read, and fail or cut it where it does not
+/// fit: std's own short first read would be refused.
+const READ: (usize, usize) = (1 << 16, 1 << 22);
+
 /// The running kernel's files.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LiveFiles;
 
 impl Files for LiveFiles {
     fn read(&self, path: &Path) -> io::Result<String> {
-        fs::read_to_string(path)
+        let (mut size, most) = READ;
+        loop {
+            match read_in_pieces(path, size) {
+                Ok(text) if text.len() + 1 < size || size == most => {
+                    return String::from_utf8(text)
+                        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
+                }
+                Err(error) if error.kind() != io::ErrorKind::OutOfMemory || size == most => {
+                    return Err(error);
+                }
+                _ => size = (size * 4).min(most),
+            }
+        }
     }
 
     fn write(&self, path: &Path, value: &str) -> io::Result<()> {
@@ -97,5 +114,18 @@ impl Files for LiveFiles {
 
     fn exists(&self, path: &Path) -> bool {
         path.exists()
+    }
+}
+
+fn read_in_pieces(path: &Path, size: usize) -> io::Result<Vec<u8>> {
+    let mut file = fs::File::open(path)?;
+    let (mut piece, mut text) = (vec![0; size], Vec::new());
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(text),
+            Ok(length) => text.extend(piece.iter().take(length)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! tells the next damo what is ours. Everything reaches the kernel
 //! through [`Files`], so that tests can put a kernel of their own behind it.
 
+pub mod debugfs;
 mod error;
 pub mod features;
 mod files;

@@ -28,6 +28,8 @@ pub struct System {
     pub sysfs_admin: PathBuf,
     /// The folder of kernel modules, built-in ones included.
     pub modules: PathBuf,
+    /// DAMON's folder in debugfs.
+    pub debugfs: PathBuf,
     /// procfs.
     pub proc: PathBuf,
     /// The folder of damo's own notes and lock; `None` for none of these.
@@ -46,10 +48,12 @@ impl System {
     /// The running kernel.
     pub fn live() -> System {
         let host = Host::here();
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         System {
             files: Arc::new(LiveFiles),
             sysfs_admin: "/sys/kernel/mm/damon/admin".into(),
             modules: "/sys/module".into(),
+            debugfs: debugfs_mount(&mounts).join("damon"),
             proc: "/proc".into(),
             run: Some(RUN.into()),
             boot_id: host.boot_id,
@@ -66,6 +70,7 @@ impl System {
             files,
             sysfs_admin: root.join("sys/kernel/mm/damon/admin"),
             modules: root.join("sys/module"),
+            debugfs: root.join("sys/kernel/debug/damon"),
             proc: root.join("proc"),
             run: None,
             boot_id: String::new(),
@@ -115,6 +120,11 @@ impl System {
         self.tree(&self.modules)
     }
 
+    /// DAMON's folder in debugfs.
+    pub fn debugfs_tree(&self) -> Tree {
+        self.tree(&self.debugfs)
+    }
+
     /// Processes.
     pub fn proc_tree(&self) -> Tree {
         self.tree(&self.proc)
@@ -130,8 +140,53 @@ impl fmt::Debug for System {
         f.debug_struct("System")
             .field("sysfs_admin", &self.sysfs_admin)
             .field("modules", &self.modules)
+            .field("debugfs", &self.debugfs)
             .field("proc", &self.proc)
             .field("is_root", &self.is_root)
             .finish_non_exhaustive()
+    }
+}
+
+/// Where debugfs is, by the text of `/proc/self/mounts`; its usual place if it
+/// is not mounted.
+fn debugfs_mount(mounts: &str) -> PathBuf {
+    let mut points = mounts.lines().filter_map(|line| {
+        let mut fields = line.split(' ');
+        let (_, point, kind) = (fields.next()?, fields.next()?, fields.next()?);
+        (kind == "debugfs").then_some(point)
+    });
+    let point = points.next().unwrap_or("/sys/kernel/debug");
+    // What the kernel writes for characters that would break the line.
+    let escapes = [
+        ("\\040", " "),
+        ("\\011", "\t"),
+        ("\\012", "\n"),
+        ("\\134", "\\"),
+    ];
+    let unescaped = escapes
+        .iter()
+        .fold(point.to_owned(), |point, (code, sign)| {
+            point.replace(code, sign)
+        });
+    unescaped.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debugfs_is_where_it_is_mounted() {
+        for (mounts, point) in [
+            ("", "/sys/kernel/debug"),
+            ("none /d debugfs rw 0 0\n", "/d"),
+            (
+                "debugfs /a tmpfs rw 0 0\nx /sys/kernel/debug debugfs rw 0 0\n",
+                "/sys/kernel/debug",
+            ),
+            ("x /my\\040debug debugfs rw 0 0\n", "/my debug"),
+        ] {
+            assert_eq!(debugfs_mount(mounts), Path::new(point), "{mounts}");
+        }
     }
 }

@@ -324,7 +324,7 @@ impl AccessRate {
     }
 
     /// What a file of DAMON's says, in samples.
-    pub(super) fn of_file(samples: u64) -> AccessRate {
+    pub(in crate::control) fn of_file(samples: u64) -> AccessRate {
         match samples {
             NO_LIMIT | u64::MAX => AccessRate::Max,
             samples => AccessRate::Samples(samples),
@@ -352,7 +352,7 @@ impl Age {
     }
 
     /// What a file of DAMON's says, in aggregation intervals.
-    pub(super) fn of_file(aggrs: u64) -> Age {
+    pub(in crate::control) fn of_file(aggrs: u64) -> Age {
         match aggrs {
             NO_LIMIT | u64::MAX => Age::Max,
             aggrs => Age::Aggrs(aggrs),
@@ -378,7 +378,7 @@ fn whole(min: Limit, max: Limit) -> Result<Samples, NoWholeNumber> {
 
 impl AccessPattern {
     /// What DAMON's files are to say; of a resolved pattern.
-    pub(super) fn files(&self) -> [(&'static str, u64); 6] {
+    pub(in crate::control) fn files(&self) -> [(&'static str, u64); 6] {
         let samples = |rate| match rate {
             AccessRate::Samples(samples) => samples,
             _ => NO_LIMIT,
