@@ -3,13 +3,15 @@
 
 use std::ffi::OsStr;
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::Result;
+use clap::ValueEnum;
 
 use super::target::{Deduction, TargetArgs};
 use super::{Outcome, UsageError};
 use crate::control::params::Params;
-use crate::control::{Interface, Options, Session, System, Write as FileWrite};
+use crate::control::{Choice, Interface, Options, Session, System, Write as FileWrite};
 use crate::model::Ops;
 use crate::sys::command_line::CommandLine;
 use crate::watch::Watched;
@@ -32,9 +34,32 @@ pub struct RequestArgs {
     #[arg(long)]
     force: bool,
 
+    /// Which of DAMON's interfaces to use: sysfs where it is, else debugfs
+    /// (Linux 5.15 to 6.13)
+    #[arg(long, value_enum, default_value = "auto")]
+    interface: InterfaceArg,
+
     /// Print what would be written, and write nothing
     #[arg(long = "dry-run")]
     pub dry_run: bool,
+}
+
+/// DAMON's interfaces, as typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum InterfaceArg {
+    Auto,
+    Sysfs,
+    Debugfs,
+}
+
+impl From<InterfaceArg> for Choice {
+    fn from(typed: InterfaceArg) -> Choice {
+        match typed {
+            InterfaceArg::Auto => Choice::Auto,
+            InterfaceArg::Sysfs => Choice::Sysfs,
+            InterfaceArg::Debugfs => Choice::Debugfs,
+        }
+    }
 }
 
 /// What was asked for.
@@ -54,6 +79,7 @@ impl RequestArgs {
         Options {
             pause_damon_stat: self.pause_damon_stat,
             force: self.force,
+            interface: self.interface.into(),
         }
     }
 
@@ -91,7 +117,9 @@ impl Request {
     /// This kernel's DAMON cannot do what is asked.
     pub fn print(&self, out: &mut dyn Write) -> Result<Outcome> {
         let system = System::live();
-        let interface = Interface::Sysfs(system.admin(), system.release);
+        // Without DAMON, as its sysfs interface would have it.
+        let interface = Interface::find(&system, self.options.interface)
+            .unwrap_or(Interface::Sysfs(system.admin(), system.release));
         if let Some(command) = &self.command {
             let words: Vec<String> = command
                 .argv()
@@ -102,28 +130,29 @@ impl Request {
         }
         let stand_in = Watched::stand_in().to_string();
         for mut write in interface.plan(&self.params)? {
-            if self.command.is_some()
-                && write.path.ends_with("/pid_target")
-                && write.value == stand_in
-            {
+            let pid = ["pid_target", "target_ids"]
+                .iter()
+                .any(|file| write.path.ends_with(file));
+            if self.command.is_some() && pid && write.value.trim() == stand_in {
                 write.value = "$PID".to_owned();
             }
-            print_write(&system, &write, out)?;
+            print_write(interface.root(), &write, out)?;
         }
         Ok(Outcome::Done)
     }
 }
 
-/// Prints a write below the `admin` folder as a shell would do it.
+/// Prints a write below a folder as a shell would do it.
 ///
 /// # Errors
 /// `out` cannot take it.
-pub fn print_write(system: &System, write: &FileWrite, out: &mut dyn Write) -> Result<()> {
-    let value = match write.value.as_str() {
+pub fn print_write(root: &Path, write: &FileWrite, out: &mut dyn Write) -> Result<()> {
+    // echo adds a newline itself.
+    let value = match write.value.strip_suffix('\n').unwrap_or(&write.value) {
         variable @ "$PID" => variable.to_owned(),
         value => quoted(value),
     };
-    let path = system.sysfs_admin.join(&write.path);
+    let path = root.join(&write.path);
     writeln!(out, "echo {value} > {}", path.display())?;
     Ok(())
 }

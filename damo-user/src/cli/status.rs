@@ -11,10 +11,13 @@ use serde_json::{Value, json};
 
 use super::args::Format;
 use super::params::is_json;
+use super::request::InterfaceArg;
 use super::{Outcome, UsageError};
-use crate::control::params::{FormError, Params, read};
-use crate::control::results::{Results, SchemeResults, Stats, Unit, read_cpu_usage, read_results};
-use crate::control::{System, others, refresh};
+use crate::control::params::{FormError, Params};
+use crate::control::results::{
+    Results, SchemeResults, Stats, Unit, read_cpu_usage, read_debugfs_results, read_results,
+};
+use crate::control::{Interface, System, others, refresh};
 use crate::model::units::{format_number, format_size};
 
 /// What DAMON's sysfs files say, who runs, and what schemes have done
@@ -69,6 +72,10 @@ pub struct Args {
     /// Print only the parameters that are not as by default
     #[arg(long = "damon_params_omit_defaults", group = "only")]
     damon_params_omit_defaults: bool,
+
+    /// Which of DAMON's interfaces to read: sysfs where it is, else debugfs
+    #[arg(long, value_enum, default_value = "auto")]
+    interface: InterfaceArg,
 
     /// Read a file that --format json or yaml made, not the kernel
     #[arg(
@@ -180,13 +187,16 @@ fn stats_json(results: &Results, fields: &[String], raw: bool) -> Value {
 /// What DAMON's files say now, and which modules run DAMON besides.
 fn current(args: &Args) -> Result<(Params, Results, Vec<others::Module>)> {
     let system = System::live();
-    let tree = system.damon()?;
+    let interface = Interface::choose(&system, args.interface.into())?;
     if let Err(error) = refresh(&system, args.damos_tried_regions) {
         // What the files say is still worth reading.
         let _ = writeln!(stderr(), "damo: these numbers are not fresh: {error}");
     }
-    let params = read(&tree)?;
-    let mut results = read_results(&tree)?;
+    let params = interface.read()?;
+    let mut results = match &interface {
+        Interface::Sysfs(tree, _) => read_results(tree)?,
+        Interface::Debugfs(debugfs, _) => read_debugfs_results(debugfs)?,
+    };
     if args.show_cpu_usage {
         read_cpu_usage(&mut results, &system.proc_tree());
     }

@@ -73,7 +73,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome> {
     };
     if args.dry_run {
         for write in tuning.plan(&params, args.quota_goals_only)? {
-            print_write(&system, &write, out)?;
+            print_write(&system.sysfs_admin, &write, out)?;
         }
         return Ok(Outcome::Done);
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::model::Ops;
 
+use super::debugfs::{Lost, NotBack, OffError, PlanError};
 use super::others::{Kdamond, Module, RunningModule};
 use super::ownership::{By, LockError, NoteError};
 use super::params::{ParamError, Unplanned};
@@ -24,12 +25,40 @@ pub enum ControlError {
         .0.display()
     )]
     NoDamon(PathBuf),
+    /// No debugfs interface.
+    #[error(
+        "this kernel has no DAMON debugfs interface ({} is not there): it needs Linux 5.15 to 6.13 with CONFIG_DAMON_DBGFS, and `mount -t debugfs none /sys/kernel/debug`",
+        .0.display()
+    )]
+    NoDebugfs(PathBuf),
+    /// DAMON's debugfs files do not say what was written.
+    #[error(
+        "DAMON's debugfs files do not say what was written; somebody else seems to be changing them, or DAMON dropped a line that it does not like"
+    )]
+    DebugfsDiffers,
+    /// Somebody uses DAMON through debugfs.
+    #[error(
+        "somebody else's kdamond is on through debugfs{}; it was left alone; write off to monitor_on if it may stop",
+        kdamond_list(.threads)
+    )]
+    DebugfsRuns {
+        /// Kdamonds that run.
+        threads: Vec<u32>,
+    },
+    /// debugfs takes no values while DAMON is on.
+    #[error(
+        "DAMON is on through debugfs, which takes no other values meanwhile; `damo stop`, and start anew"
+    )]
+    DebugfsTune,
     /// A parameter that DAMON would refuse.
     #[error(transparent)]
     Param(#[from] ParamError),
     /// A parameter that this kernel's DAMON does not have.
     #[error(transparent)]
     Unplanned(#[from] Unplanned),
+    /// A kdamond does not stop.
+    #[error(transparent)]
+    Off(#[from] OffError),
     /// Another damo is at it.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -181,6 +210,15 @@ pub enum ControlError {
     },
 }
 
+impl From<PlanError> for ControlError {
+    fn from(error: PlanError) -> ControlError {
+        match error {
+            PlanError::Param(error) => error.into(),
+            PlanError::File(error) => error.into(),
+        }
+    }
+}
+
 fn nothing_to_tune(others: &[String]) -> String {
     let nothing = "nothing that damo started is on; `damo start` comes first";
     match others {
@@ -234,7 +272,13 @@ fn kdamond_list(threads: &[u32]) -> String {
 pub enum Leftover {
     /// Our kdamond does not stop.
     #[error("damo's kdamond is still on: {0}; `damo stop` tries again")]
-    StillOn(FileError),
+    StillOn(OffError),
+    /// The interface that was used is gone.
+    #[error("{0}")]
+    Interface(Box<ControlError>),
+    /// The parameters, of debugfs.
+    #[error(transparent)]
+    Debugfs(#[from] NotBack),
     /// What runs is not ours any more.
     #[error(
         "somebody else's {0} is on now, so that DAMON's former parameters could not be put back"
@@ -267,6 +311,14 @@ pub enum Leftover {
     /// Everything is back, and the note of it stays.
     #[error(transparent)]
     Note(#[from] NoteError),
+}
+
+impl Leftover {
+    /// Whether trying again cannot help.
+    pub(super) fn is_final(&self) -> bool {
+        let ended = |lost: &Lost| matches!(lost, Lost::Ended { .. });
+        matches!(self, Leftover::Debugfs(NotBack(all)) if all.iter().all(ended))
+    }
 }
 
 /// All that could not be put back.

@@ -1,12 +1,15 @@
 //! DAMON's interface: its files, as [`super::Session`] uses them.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
-use super::error::ControlError;
+use super::debugfs::{Debugfs, OffError, SavedDebugfs};
+use super::error::{ControlError, Leftover};
 use super::others;
-use super::params::{Features, Params, Release, Scope, plan_params};
+use super::params::{Features, Params, Release, Scope, plan_params, read};
 use super::plan::Write;
-use super::save::{RestoreError, Saved};
+use super::save::Saved;
 use super::sysfs::{FileError, Tree};
 use super::system::System;
 
@@ -16,6 +19,20 @@ use super::system::System;
 pub enum SavedBy {
     /// The sysfs interface.
     Sysfs(Saved),
+    /// The debugfs interface.
+    Debugfs(SavedDebugfs),
+}
+
+/// Which interface is to be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// sysfs where it is, else debugfs.
+    #[default]
+    Auto,
+    /// The sysfs interface.
+    Sysfs,
+    /// The debugfs interface.
+    Debugfs,
 }
 
 /// One of DAMON's interfaces.
@@ -23,13 +40,74 @@ pub enum SavedBy {
 pub enum Interface {
     /// `/sys/kernel/mm/damon`.
     Sysfs(Tree, Option<Release>),
+    /// `damon` in debugfs.
+    Debugfs(Debugfs, System),
 }
 
 impl Interface {
+    /// The one that was chosen, if we may use it.
+    ///
+    /// # Errors
+    /// [`ControlError::NotRoot`], or there is no such interface.
+    pub fn choose(system: &System, choice: Choice) -> Result<Interface, ControlError> {
+        if !system.is_root {
+            return Err(ControlError::NotRoot);
+        }
+        Interface::find(system, choice)
+    }
+
+    /// As [`Interface::choose`], for whoever asks.
+    ///
+    /// # Errors
+    /// There is no such interface.
+    pub fn find(system: &System, choice: Choice) -> Result<Interface, ControlError> {
+        let tree = system.admin();
+        let sysfs = tree.exists("kdamonds/nr_kdamonds");
+        let debugfs = || Debugfs::find(system);
+        match choice {
+            Choice::Auto | Choice::Sysfs if sysfs => Ok(Interface::Sysfs(tree, system.release)),
+            Choice::Sysfs => Err(ControlError::NoDamon(tree.root().to_owned())),
+            Choice::Auto => match debugfs() {
+                Some(debugfs) => Ok(Interface::Debugfs(debugfs, system.clone())),
+                None => Err(ControlError::NoDamon(tree.root().to_owned())),
+            },
+            Choice::Debugfs => match debugfs() {
+                Some(debugfs) => Ok(Interface::Debugfs(debugfs, system.clone())),
+                None => Err(ControlError::NoDebugfs(system.debugfs.clone())),
+            },
+        }
+    }
+
     /// The one that parameters were saved by.
-    pub fn of(system: &System, saved: &SavedBy) -> Interface {
-        match saved {
-            SavedBy::Sysfs(_) => Interface::Sysfs(system.admin(), system.release),
+    ///
+    /// # Errors
+    /// It is not there any more.
+    pub fn of(system: &System, saved: &SavedBy) -> Result<Interface, ControlError> {
+        Interface::find(
+            system,
+            match saved {
+                SavedBy::Sysfs(_) => Choice::Sysfs,
+                SavedBy::Debugfs(_) => Choice::Debugfs,
+            },
+        )
+    }
+
+    /// The folder that paths of [`Write`]s start at.
+    pub fn root(&self) -> &Path {
+        match self {
+            Interface::Sysfs(tree, _) => tree.root(),
+            Interface::Debugfs(debugfs, _) => debugfs.tree().root(),
+        }
+    }
+
+    /// What is set.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn read(&self) -> Result<Params, FileError> {
+        match self {
+            Interface::Sysfs(tree, _) => read(tree),
+            Interface::Debugfs(debugfs, _) => debugfs.read(),
         }
     }
 
@@ -40,11 +118,12 @@ impl Interface {
     pub fn save(&self) -> Result<SavedBy, FileError> {
         match self {
             Interface::Sysfs(tree, _) => Saved::read(tree).map(SavedBy::Sysfs),
+            Interface::Debugfs(debugfs, _) => debugfs.save().map(SavedBy::Debugfs),
         }
     }
 
-    /// The writes that [`Interface::stage`] would do, changing nothing: this
-    /// kernel is judged by what can be seen of it.
+    /// The writes that [`Interface::stage`] would do, and that switch DAMON on
+    /// then, changing nothing: this kernel is judged by what can be seen of it.
     ///
     /// # Errors
     /// This kernel's DAMON cannot do what is asked.
@@ -61,6 +140,11 @@ impl Interface {
                 }
                 Ok(writes)
             }
+            Interface::Debugfs(debugfs, _) => {
+                let mut writes = debugfs.plan(params)?;
+                writes.push(debugfs.switch("on"));
+                Ok(writes)
+            }
         }
     }
 
@@ -71,26 +155,38 @@ impl Interface {
     pub fn stage(&self, params: &Params) -> Result<(), ControlError> {
         match self {
             Interface::Sysfs(tree, release) => stage(tree, *release, params),
+            Interface::Debugfs(debugfs, _) => {
+                debugfs.apply(&debugfs.plan(params)?)?;
+                // Lines that the kernel does not like are dropped silently.
+                match debugfs.read()? == params.resolved()? {
+                    true => Ok(()),
+                    false => Err(ControlError::DebugfsDiffers),
+                }
+            }
         }
     }
 
-    /// Switches a kdamond on, without waiting for DAMON's lock.
+    /// Switches a kdamond on, without waiting for DAMON's lock; through debugfs
+    /// the first switches all of them on.
     ///
     /// # Errors
     /// What the kernel said.
     pub fn switch_on(&self, index: usize) -> Result<(), FileError> {
         match self {
             Interface::Sysfs(tree, _) => tree.write_once(state(index), "on"),
+            Interface::Debugfs(debugfs, _) if index == 0 => debugfs.turn_on(),
+            Interface::Debugfs(..) => Ok(()),
         }
     }
 
-    /// Switches a kdamond off that is on.
+    /// Switches a kdamond off that is on; through debugfs, all of them.
     ///
     /// # Errors
     /// What the kernel said; also that it was off already.
-    pub fn switch_off(&self, index: usize) -> Result<(), FileError> {
+    pub fn switch_off(&self, index: usize) -> Result<(), OffError> {
         match self {
-            Interface::Sysfs(tree, _) => tree.write(state(index), "off"),
+            Interface::Sysfs(tree, _) => Ok(tree.write(state(index), "off")?),
+            Interface::Debugfs(debugfs, _) => debugfs.turn_off(),
         }
     }
 
@@ -103,6 +199,10 @@ impl Interface {
             Interface::Sysfs(tree, _) => {
                 Ok(tree.exists(state(index)) && tree.read(state(index))? == "on")
             }
+            Interface::Debugfs(debugfs, _) if debugfs.tells_threads() => {
+                Ok(self.tid(index)?.is_some())
+            }
+            Interface::Debugfs(debugfs, _) => debugfs.is_on(),
         }
     }
 
@@ -113,6 +213,13 @@ impl Interface {
     pub fn tid(&self, index: usize) -> Result<Option<u32>, FileError> {
         match self {
             Interface::Sysfs(tree, _) => others::tid(tree, &format!("kdamonds/{index}/pid")),
+            Interface::Debugfs(debugfs, _) if debugfs.tells_threads() => {
+                Ok(debugfs.tids()?.get(index).copied().flatten())
+            }
+            // Nobody else can be on beside it, and threads start in order.
+            Interface::Debugfs(_, system) => {
+                Ok(others::kdamond_threads(system)?.get(index).copied())
+            }
         }
     }
 
@@ -120,9 +227,15 @@ impl Interface {
     ///
     /// # Errors
     /// What could not be put back.
-    pub fn restore(&self, saved: &SavedBy) -> Result<(), RestoreError> {
+    pub fn restore(&self, saved: &SavedBy) -> Result<(), Leftover> {
         match (self, saved) {
-            (Interface::Sysfs(tree, _), SavedBy::Sysfs(saved)) => saved.restore(tree),
+            (Interface::Sysfs(tree, _), SavedBy::Sysfs(saved)) => Ok(saved.restore(tree)?),
+            (Interface::Debugfs(debugfs, _), SavedBy::Debugfs(saved)) => {
+                Ok(debugfs.restore(saved)?)
+            }
+            // An interface is made for what was saved, or saves it.
+            (Interface::Sysfs(..), SavedBy::Debugfs(_))
+            | (Interface::Debugfs(..), SavedBy::Sysfs(_)) => Ok(()),
         }
     }
 }

@@ -26,7 +26,7 @@ mod tune;
 
 pub use error::{ControlError, Leftover, NotRestored};
 pub use files::{Entry, Files, Kind, LiveFiles};
-pub use interface::{Interface, SavedBy};
+pub use interface::{Choice, Interface, SavedBy};
 pub use others::{Kdamond, Module, RunningModule};
 pub use plan::Write;
 pub use refresh::refresh;

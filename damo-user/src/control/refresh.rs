@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::error::ControlError;
+use super::interface::SavedBy;
 use super::ownership::Whose;
 use super::params::{Context, read};
 use super::system::System;
@@ -19,6 +20,10 @@ pub fn refresh(system: &System, tried_regions: bool) -> Result<(), ControlError>
     let Some(Whose::Ours(note)) = system.notes().map(|notes| notes.read()) else {
         return Ok(());
     };
+    if matches!(note.saved, SavedBy::Debugfs(_)) {
+        // Its files are always fresh.
+        return Ok(());
+    }
     let impatient = System {
         patience: Duration::ZERO,
         ..system.clone()

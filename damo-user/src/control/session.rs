@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use super::debugfs::{Debugfs, OffError};
 use super::error::{ControlError, Leftover, NotRestored};
-use super::interface::Interface;
+use super::interface::{self, Choice, Interface};
 use super::others::{self, Module, Thread};
 use super::ownership::{Claim, Lock, Note, NoteError, Notes, Whose};
 use super::params::Params;
@@ -24,6 +25,8 @@ pub struct Options {
     /// Others' kdamonds, DAMON_RECLAIM and DAMON_LRU_SORT may be switched off
     /// meanwhile.
     pub force: bool,
+    /// Which of DAMON's interfaces is used.
+    pub interface: Choice,
 }
 
 /// Others that are to be switched off meanwhile.
@@ -64,7 +67,7 @@ impl Session {
         params: &Params,
         options: Options,
     ) -> Result<Session, ControlError> {
-        let tree = system.damon()?;
+        let interface = Interface::choose(system, options.interface)?;
         params.validate()?;
         let pids = params.pids();
         check_processes(system, &pids)?;
@@ -74,7 +77,6 @@ impl Session {
         let others = check_others(system, options)?;
         let lock = put_back_ended(system, notes.as_ref(), lock)?;
 
-        let interface = Interface::Sysfs(tree, system.release);
         let mut note = Note::begin(&system.boot_id, interface.save()?);
         note.stopped = others.kdamonds;
         note.paused = others.modules;
@@ -95,17 +97,24 @@ impl Session {
     }
 
     /// Takes up what was written down, to [`Session::restore`] it.
-    pub fn resume(system: &System, note: Note, lock: Option<Lock>) -> Session {
-        Session {
+    ///
+    /// # Errors
+    /// The interface that was used is not there.
+    pub fn resume(
+        system: &System,
+        note: Note,
+        lock: Option<Lock>,
+    ) -> Result<Session, ControlError> {
+        Ok(Session {
             system: system.clone(),
-            interface: Interface::of(system, &note.saved),
+            interface: Interface::of(system, &note.saved)?,
             pids: Vec::new(),
             nr_kdamonds: 0,
             note,
             notes: system.notes(),
             settled: false,
             _lock: lock,
-        }
+        })
     }
 
     /// Checks, changing nothing, whether DAMON can be used at all: the rights,
@@ -114,7 +123,7 @@ impl Session {
     /// # Errors
     /// Why not.
     pub fn check(system: &System, options: Options) -> Result<(), ControlError> {
-        system.damon()?;
+        Interface::choose(system, options.interface)?;
         check_note(system, system.notes().as_ref())?;
         check_others(system, options).map(drop)
     }
@@ -125,7 +134,7 @@ impl Session {
         self.note.staged = self.note.stopped.is_empty();
         self.write_note()?;
         for index in self.note.stopped.clone() {
-            self.interface.switch_off(index)?;
+            self.system.admin().write(interface::state(index), "off")?;
         }
         for module in self.note.paused.clone() {
             self.system.module_tree().write(module.switch(), "N")?;
@@ -248,16 +257,19 @@ impl Session {
     ///
     /// # Errors
     /// DAMON's files cannot be read or written.
-    pub fn turn_off(&mut self) -> Result<(), FileError> {
+    pub fn turn_off(&mut self) -> Result<(), OffError> {
         while let Some(&claim) = self.note.kdamonds.last() {
             insist(|| {
                 if !is_on(&self.system, &self.interface, &claim)? {
-                    return Ok(());
+                    return Ok(Ok(()));
                 }
                 // It may have ended by itself since: EPERM or EINVAL, by kernel.
                 // The next try sees that.
-                self.interface.switch_off(claim.index)
-            })?;
+                match self.interface.switch_off(claim.index) {
+                    Err(OffError::File(error)) => Err(error),
+                    result => Ok(result),
+                }
+            })??;
             self.note.kdamonds.pop();
         }
         Ok(())
@@ -274,7 +286,9 @@ impl Session {
             patience: Duration::ZERO,
             ..self.system.clone()
         };
-        let interface = Interface::of(&impatient, &self.note.saved);
+        let Ok(interface) = Interface::of(&impatient, &self.note.saved) else {
+            return Ok(false);
+        };
         for claim in &self.note.kdamonds {
             match is_on(&impatient, &interface, claim) {
                 Ok(false) => {}
@@ -320,7 +334,10 @@ impl Session {
         if self.note.staged && self.note.kdamonds.is_empty() {
             match self.restore_parameters() {
                 Ok(()) => self.note.staged = false,
-                Err(leftover) => left.push(leftover),
+                Err(leftover) => {
+                    self.note.staged = !leftover.is_final();
+                    left.push(leftover);
+                }
             }
         }
         if !self.note.staged {
@@ -354,15 +371,14 @@ impl Session {
         if let Some(kdamond) = running.ok().and_then(|all| all.into_iter().next()) {
             return Err(Leftover::TakenOver(Box::new(kdamond)));
         }
-        Ok(self.interface.restore(&self.note.saved)?)
+        self.interface.restore(&self.note.saved)
     }
 
     fn resume_kdamond(&self, index: usize) -> Result<(), Leftover> {
-        let on = || {
-            if self.interface.is_on(index)? {
-                return Ok(());
-            }
-            self.interface.switch_on(index)
+        let tree = self.system.admin();
+        let on = || match tree.read(interface::state(index))?.as_str() {
+            "on" => Ok(()),
+            _ => tree.write(interface::state(index), "on"),
         };
         insist(on).map_err(|error| Leftover::KdamondOff { index, error })
     }
@@ -462,7 +478,7 @@ fn put_back_ended(
 ) -> Result<Option<Lock>, ControlError> {
     match notes.map(Notes::read) {
         Some(Whose::Ours(note)) => {
-            let mut ended = Session::resume(system, note, lock);
+            let mut ended = Session::resume(system, note, lock)?;
             ended.restore().map_err(ControlError::Ended)?;
             Ok(ended._lock.take())
         }
@@ -488,6 +504,13 @@ fn check_others(system: &System, options: Options) -> Result<InTheWay, ControlEr
             return Err(ControlError::ModuleRuns(running));
         }
         found.modules.push(running.module);
+    }
+    if found == InTheWay::default()
+        && let Some(debugfs) = Debugfs::find(system)
+        && debugfs.is_on()?
+    {
+        let threads = others::kdamond_threads(system)?;
+        return Err(ControlError::DebugfsRuns { threads });
     }
     Ok(found)
 }

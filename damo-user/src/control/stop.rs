@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::debugfs::Debugfs;
 use super::error::ControlError;
-use super::interface::state;
+use super::interface::{Choice, Interface, state};
 use super::others::{self, Kdamond, RunningModule};
 use super::ownership::{By, Lock, Note, Notes, Whose};
+use super::plan::Write;
 use super::save::Saved;
 use super::session::Session;
 use super::system::System;
@@ -32,7 +34,7 @@ impl Stop {
     /// # Errors
     /// Nothing of that kind is there; nothing was changed.
     pub fn find(system: &System, stale: bool, force: bool) -> Result<Stop, ControlError> {
-        system.damon()?;
+        Interface::choose(system, Choice::Auto)?;
         let lock = system.lock()?;
         let note = match system.notes().as_ref().map_or(Whose::Nobodys, Notes::read) {
             Whose::Process(note) => return Err(ControlError::AnotherDamo(note.by)),
@@ -73,14 +75,27 @@ impl Stop {
     }
 
     /// The writes that this comes to at most, in their order: files that say
-    /// already what they are to say are not written.
+    /// already what they are to say are not written. What is put back through
+    /// debugfs is not among them.
     pub fn plan(&self) -> Vec<(PathBuf, String)> {
         let admin = |path: String| self.system.sysfs_admin.join(path);
         let switch = |module: Module| self.system.modules.join(module.switch());
         let mut plan = Vec::new();
         if let Some(note) = &self.note {
-            for claim in note.kdamonds.iter().rev() {
-                plan.push((admin(state(claim.index)), "off".to_owned()));
+            match &note.saved {
+                SavedBy::Sysfs(_) => {
+                    for claim in note.kdamonds.iter().rev() {
+                        plan.push((admin(state(claim.index)), "off".to_owned()));
+                    }
+                }
+                SavedBy::Debugfs(_) if note.kdamonds.is_empty() => {}
+                SavedBy::Debugfs(_) => {
+                    let debugfs = Debugfs::find(&self.system);
+                    plan.extend(debugfs.map(|debugfs| {
+                        let Write { path, value } = debugfs.switch("off");
+                        (self.system.debugfs.join(path), value)
+                    }));
+                }
             }
         }
         for kdamond in &self.kdamonds {
@@ -90,8 +105,7 @@ impl Stop {
             plan.push((switch(running.module), "N".to_owned()));
         }
         if let Some(note) = &self.note {
-            if note.staged {
-                let SavedBy::Sysfs(saved) = &note.saved;
+            if let (true, SavedBy::Sysfs(saved)) = (note.staged, &note.saved) {
                 let writes = Saved::writes(saved).into_iter();
                 plan.extend(
                     writes.map(|(path, value)| (self.system.sysfs_admin.join(path), value)),
@@ -128,7 +142,7 @@ impl Stop {
             return Ok(said);
         };
         let by: By = note.by.clone();
-        let mut session = Session::resume(&self.system, note, self.lock);
+        let mut session = Session::resume(&self.system, note, self.lock)?;
         session.restore().map_err(ControlError::NotRestored)?;
         match self.runs {
             true => Ok(said),

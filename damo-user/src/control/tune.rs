@@ -13,7 +13,7 @@
 use std::time::Duration;
 
 use super::error::ControlError;
-use super::interface::state;
+use super::interface::{SavedBy, state};
 use super::others;
 use super::ownership::{Lock, Note, Notes, Whose};
 use super::params::{Features, Params, Release, Scope, plan_params, read};
@@ -59,6 +59,9 @@ impl Tuning {
             Whose::Process(note) => return Err(ControlError::AnotherDamo(note.by)),
             Whose::Stale(note) => return Err(ControlError::Stale(note.left(system))),
             Whose::Nobodys => None,
+            Whose::Ours(note) if matches!(note.saved, SavedBy::Debugfs(_)) => {
+                return Err(ControlError::DebugfsTune);
+            }
             Whose::Ours(note) => Some(note),
         };
         let ours = match &note {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use damo_user::control::Options;
 use damo_user::control::params::{Context, Params, Region, Target};
+use damo_user::control::{Choice, Options};
 
 use super::fake_kernel::{FakeKernel, STAT, Version};
 
@@ -11,6 +11,7 @@ pub const PID: u32 = 4242;
 pub const PAUSE: Options = Options {
     pause_damon_stat: true,
     force: false,
+    interface: Choice::Auto,
 };
 
 /// A process and two ranges of it.

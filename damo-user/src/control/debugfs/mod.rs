@@ -46,7 +46,7 @@ enum TargetName {
 }
 
 /// DAMON's debugfs interface.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Debugfs {
     tree: Tree,
     proc: Tree,
@@ -86,6 +86,19 @@ impl Debugfs {
         writes.try_for_each(|Write { path, value }| self.tree.write_once(path, value))
     }
 
+    /// The write that switches all contexts `on` or `off`.
+    pub fn switch(&self, value: &str) -> Write {
+        Write {
+            path: self.switch.to_owned(),
+            value: value.to_owned(),
+        }
+    }
+
+    /// Whether the files tell kdamonds' threads.
+    pub fn tells_threads(&self) -> bool {
+        self.tree.exists("kdamond_pid")
+    }
+
     /// Starts all contexts, if nobody else uses DAMON.
     ///
     /// # Errors
@@ -120,7 +133,7 @@ impl Debugfs {
     /// # Errors
     /// A file cannot be read, or says something unknown.
     pub fn is_on(&self) -> Result<bool, FileError> {
-        if self.tree.exists("kdamond_pid") {
+        if self.tells_threads() {
             return Ok(self.tids()?.iter().any(Option::is_some));
         }
         let value = self.tree.read(self.switch)?;

@@ -111,8 +111,11 @@ impl Note {
     /// # Errors
     /// DAMON's files cannot be read.
     pub fn running(&self, system: &System) -> Result<Vec<Claim>, FileError> {
-        let interface = Interface::of(system, &self.saved);
         let mut running = Vec::new();
+        // Without its interface nothing of it can be on.
+        let Ok(interface) = Interface::of(system, &self.saved) else {
+            return Ok(running);
+        };
         for claim in &self.kdamonds {
             if session::is_on(system, &interface, claim)? {
                 running.push(*claim);

@@ -4,6 +4,7 @@
 
 mod cpu;
 mod json;
+mod of_debugfs;
 mod read;
 
 use serde::Deserialize;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use crate::control::params::form;
 
 pub use cpu::{CpuUsage, read_cpu_usage};
+pub use of_debugfs::read_debugfs_results;
 pub use read::read_results;
 
 /// Results, in the order of the parameters that they belong to.
