@@ -22,7 +22,11 @@ fn get(file: &str) -> String {
     let path = Path::new(DEBUGFS).join(file);
     let mut all = vec![0; 1 << 16];
     let mut file = fs::File::open(&path).unwrap();
-    let read = std::io::Read::read(&mut file, &mut all).unwrap();
+    let read = match std::io::Read::read(&mut file, &mut all) {
+        Ok(read) => read,
+        // Regions are not told while DAMON is on.
+        Err(error) => return error.to_string(),
+    };
     String::from_utf8_lossy(&all[..read]).trim().to_owned()
 }
 

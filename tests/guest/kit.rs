@@ -102,6 +102,7 @@ fn reset() {
         }
     }
     let _ = fs::write(format!("{ADMIN}/kdamonds/nr_kdamonds"), "0");
+    let _ = fs::write("/sys/kernel/debug/damon/monitor_on", "off");
     let _ = fs::remove_dir_all("/run/damo");
     if stat_exists() && !stat_on() {
         let _ = fs::write(STAT, "Y");
@@ -146,6 +147,11 @@ pub fn stat_on() -> bool {
 
 pub fn stat_set(on: bool) {
     fs::write(STAT, if on { "Y" } else { "N" }).unwrap();
+}
+
+/// Whether there is such a file below `admin`.
+pub fn exists(path: &str) -> bool {
+    Path::new(ADMIN).join(path).exists()
 }
 
 /// Writes below `admin`.

@@ -4,7 +4,7 @@ use std::process::{Child, Command};
 
 use serde_json::Value;
 
-use crate::kit::{Scene, get, parameters, set};
+use crate::kit::{Scene, exists, get, parameters, set};
 
 /// A kdamond with one context and one process to watch, set up by hand.
 pub fn somebody_elses(target: &Child) {
@@ -74,13 +74,21 @@ pub fn configuration(target: &Child) {
     set(&format!("{scheme}/action"), "pageout");
     set(&format!("{scheme}/access_pattern/sz/max"), "1048576");
     set(&format!("{scheme}/quotas/bytes"), "4096");
-    set(&format!("{scheme}/quotas/goals/nr_goals"), "1");
-    set(&format!("{scheme}/quotas/goals/0/target_value"), "77");
     set(&format!("{scheme}/watermarks/metric"), "free_mem_rate");
     set(&format!("{scheme}/watermarks/high"), "900");
-    set(&format!("{scheme}/filters/nr_filters"), "2");
-    set(&format!("{scheme}/filters/1/type"), "addr");
-    set(&format!("{scheme}/filters/1/addr_end"), "4096");
+    // Not in 6.1.
+    for (file, value) in [
+        ("quotas/goals/nr_goals", "1"),
+        ("quotas/goals/0/target_value", "77"),
+        ("filters/nr_filters", "2"),
+        ("filters/1/type", "addr"),
+        ("filters/1/addr_end", "4096"),
+    ] {
+        let path = format!("{scheme}/{file}");
+        if exists(&path) {
+            set(&path, value);
+        }
+    }
     set("kdamonds/0/contexts/0/targets/nr_targets", "1");
     set(
         "kdamonds/0/contexts/0/targets/0/pid_target",

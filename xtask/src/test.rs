@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::kernels::{self, Fetch};
 use crate::tally::Tally;
-use crate::{build, cache::Cache, qemu, sandbox};
+use crate::{build, built, cache::Cache, qemu, sandbox};
 
 /// A guest's whole test run, under emulation and next to another one. A test
 /// that hangs ends long before (tests/guest/process.rs).
@@ -32,7 +32,8 @@ pub struct Args {
     fetch: Fetch,
 }
 
-/// All tests, the guests' three times over.
+/// All tests, the guests' three times over; then DAMON's debugfs interface on a
+/// kernel that is built for it, and a thousand rounds of races.
 #[derive(Debug, clap::Args)]
 pub struct ReleaseArgs {
     #[command(flatten)]
@@ -172,14 +173,35 @@ fn guests(steps: &mut Steps, myself: &Path, lines: &[String], repeat: u32) {
             });
         }
     }
+    if repeat > 1 {
+        steps.step("guest 6.1-debugfs: tests", || {
+            guest(myself, built::LINE, &DEBUGFS_TESTS, &[], GUEST_TIMEOUT)
+        });
+        // The kernel whose BUG damo must not run into.
+        steps.step("guest 6.17: 1000 rounds of races", || {
+            guest(
+                myself,
+                "6.17",
+                &["races::"],
+                &["env", "DAMO_ROUNDS=1000"],
+                ROUNDS_TIMEOUT,
+            )
+        });
+    }
 }
+
+/// What a kernel with both of DAMON's interfaces proves.
+const DEBUGFS_TESTS: [&str; 3] = ["debugfs::", "lifecycle::", "ownership::"];
+
+/// For a thousand rounds, about a second each.
+const ROUNDS_TIMEOUT: &str = "3600";
 
 /// The guest tests on several kernels at once; shows one output after the other.
 fn side_by_side(myself: &Path, lines: &[String], filter: &[&str]) -> Result<Tally> {
     let results: Vec<Result<Tally>> = thread::scope(|scope| {
         let threads: Vec<_> = lines
             .iter()
-            .map(|line| scope.spawn(move || guest(myself, line, filter)))
+            .map(|line| scope.spawn(move || guest(myself, line, filter, &[], GUEST_TIMEOUT)))
             .collect();
         let join = |thread: thread::ScopedJoinHandle<'_, _>| match thread.join() {
             Ok(result) => result,
@@ -203,17 +225,19 @@ fn side_by_side(myself: &Path, lines: &[String], filter: &[&str]) -> Result<Tall
     Ok(tally)
 }
 
-fn guest(myself: &Path, line: &str, filter: &[&str]) -> Result<Tally> {
+fn guest(
+    myself: &Path,
+    line: &str,
+    filter: &[&str],
+    prefix: &[&str],
+    timeout: &str,
+) -> Result<Tally> {
     let output = tied(myself)
-        .args(["guest", "--kernel", line, "--timeout", GUEST_TIMEOUT])
+        .args(["guest", "--kernel", line, "--timeout", timeout])
+        .args(["--tests", "--"])
+        .args(prefix)
         // What the tests measured is worth reading, also when they pass.
-        .args([
-            "--tests",
-            "--",
-            "guest",
-            "--test-threads=1",
-            "--show-output",
-        ])
+        .args(["guest", "--test-threads=1", "--show-output"])
         .args(filter)
         .stdin(Stdio::null())
         .output()
