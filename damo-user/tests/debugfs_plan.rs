@@ -238,8 +238,9 @@ fn without_kdamond_pid_the_switch_tells() {
     assert!(!debugfs.is_on().unwrap());
     debugfs.turn_on().unwrap();
     assert!(debugfs.is_on().unwrap());
-    assert_eq!(debugfs.tids().unwrap(), [None]);
+    assert_eq!(debugfs.tids().unwrap(), [Some(900)]);
     debugfs.turn_off().unwrap();
+    assert_eq!(debugfs.tids().unwrap(), [None]);
 }
 
 /// What is asked for, on which kernel, and what the refusal names.

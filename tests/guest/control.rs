@@ -259,7 +259,7 @@ fn a_dry_run_prints_what_a_shell_could_do() {
         let same = scene.run(&[&[command], &args[..]].concat()).exits(0).stdout;
         assert_eq!(same, script, "{command}");
     }
-    scene.run(&["start", &args[1], &args[2], &pid]).exits(0);
+    scene.run(&["start", args[1], args[2], &pid]).exits(0);
     let started = parameters();
     let tune = scene
         .run(&["tune", "--dry-run", "--sample", "9ms"])

@@ -195,7 +195,7 @@ fn current(args: &Args) -> Result<(Params, Results, Vec<others::Module>)> {
     let params = interface.read()?;
     let mut results = match &interface {
         Interface::Sysfs(tree, _) => read_results(tree)?,
-        Interface::Debugfs(debugfs, _) => read_debugfs_results(debugfs)?,
+        Interface::Debugfs(debugfs) => read_debugfs_results(debugfs)?,
     };
     if args.show_cpu_usage {
         read_cpu_usage(&mut results, &system.proc_tree());

@@ -41,7 +41,7 @@ pub enum Interface {
     /// `/sys/kernel/mm/damon`.
     Sysfs(Tree, Option<Release>),
     /// `damon` in debugfs.
-    Debugfs(Debugfs, System),
+    Debugfs(Box<Debugfs>),
 }
 
 impl Interface {
@@ -68,11 +68,11 @@ impl Interface {
             Choice::Auto | Choice::Sysfs if sysfs => Ok(Interface::Sysfs(tree, system.release)),
             Choice::Sysfs => Err(ControlError::NoDamon(tree.root().to_owned())),
             Choice::Auto => match debugfs() {
-                Some(debugfs) => Ok(Interface::Debugfs(debugfs, system.clone())),
+                Some(debugfs) => Ok(Interface::Debugfs(Box::new(debugfs))),
                 None => Err(ControlError::NoDamon(tree.root().to_owned())),
             },
             Choice::Debugfs => match debugfs() {
-                Some(debugfs) => Ok(Interface::Debugfs(debugfs, system.clone())),
+                Some(debugfs) => Ok(Interface::Debugfs(Box::new(debugfs))),
                 None => Err(ControlError::NoDebugfs(system.debugfs.clone())),
             },
         }
@@ -96,7 +96,7 @@ impl Interface {
     pub fn root(&self) -> &Path {
         match self {
             Interface::Sysfs(tree, _) => tree.root(),
-            Interface::Debugfs(debugfs, _) => debugfs.tree().root(),
+            Interface::Debugfs(debugfs) => debugfs.tree().root(),
         }
     }
 
@@ -107,7 +107,7 @@ impl Interface {
     pub fn read(&self) -> Result<Params, FileError> {
         match self {
             Interface::Sysfs(tree, _) => read(tree),
-            Interface::Debugfs(debugfs, _) => debugfs.read(),
+            Interface::Debugfs(debugfs) => debugfs.read(),
         }
     }
 
@@ -118,7 +118,7 @@ impl Interface {
     pub fn save(&self) -> Result<SavedBy, FileError> {
         match self {
             Interface::Sysfs(tree, _) => Saved::read(tree).map(SavedBy::Sysfs),
-            Interface::Debugfs(debugfs, _) => debugfs.save().map(SavedBy::Debugfs),
+            Interface::Debugfs(debugfs) => debugfs.save().map(SavedBy::Debugfs),
         }
     }
 
@@ -140,7 +140,7 @@ impl Interface {
                 }
                 Ok(writes)
             }
-            Interface::Debugfs(debugfs, _) => {
+            Interface::Debugfs(debugfs) => {
                 let mut writes = debugfs.plan(params)?;
                 writes.push(debugfs.switch("on"));
                 Ok(writes)
@@ -155,7 +155,7 @@ impl Interface {
     pub fn stage(&self, params: &Params) -> Result<(), ControlError> {
         match self {
             Interface::Sysfs(tree, release) => stage(tree, *release, params),
-            Interface::Debugfs(debugfs, _) => {
+            Interface::Debugfs(debugfs) => {
                 debugfs.apply(&debugfs.plan(params)?)?;
                 // Lines that the kernel does not like are dropped silently.
                 match debugfs.read()? == params.resolved()? {
@@ -174,7 +174,7 @@ impl Interface {
     pub fn switch_on(&self, index: usize) -> Result<(), FileError> {
         match self {
             Interface::Sysfs(tree, _) => tree.write_once(state(index), "on"),
-            Interface::Debugfs(debugfs, _) if index == 0 => debugfs.turn_on(),
+            Interface::Debugfs(debugfs) if index == 0 => debugfs.turn_on(),
             Interface::Debugfs(..) => Ok(()),
         }
     }
@@ -186,7 +186,7 @@ impl Interface {
     pub fn switch_off(&self, index: usize) -> Result<(), OffError> {
         match self {
             Interface::Sysfs(tree, _) => Ok(tree.write(state(index), "off")?),
-            Interface::Debugfs(debugfs, _) => debugfs.turn_off(),
+            Interface::Debugfs(debugfs) => debugfs.turn_off(),
         }
     }
 
@@ -199,10 +199,7 @@ impl Interface {
             Interface::Sysfs(tree, _) => {
                 Ok(tree.exists(state(index)) && tree.read(state(index))? == "on")
             }
-            Interface::Debugfs(debugfs, _) if debugfs.tells_threads() => {
-                Ok(self.tid(index)?.is_some())
-            }
-            Interface::Debugfs(debugfs, _) => debugfs.is_on(),
+            Interface::Debugfs(_) => Ok(self.tid(index)?.is_some()),
         }
     }
 
@@ -213,13 +210,7 @@ impl Interface {
     pub fn tid(&self, index: usize) -> Result<Option<u32>, FileError> {
         match self {
             Interface::Sysfs(tree, _) => others::tid(tree, &format!("kdamonds/{index}/pid")),
-            Interface::Debugfs(debugfs, _) if debugfs.tells_threads() => {
-                Ok(debugfs.tids()?.get(index).copied().flatten())
-            }
-            // Nobody else can be on beside it, and threads start in order.
-            Interface::Debugfs(_, system) => {
-                Ok(others::kdamond_threads(system)?.get(index).copied())
-            }
+            Interface::Debugfs(debugfs) => Ok(debugfs.tids()?.get(index).copied().flatten()),
         }
     }
 
@@ -230,9 +221,7 @@ impl Interface {
     pub fn restore(&self, saved: &SavedBy) -> Result<(), Leftover> {
         match (self, saved) {
             (Interface::Sysfs(tree, _), SavedBy::Sysfs(saved)) => Ok(saved.restore(tree)?),
-            (Interface::Debugfs(debugfs, _), SavedBy::Debugfs(saved)) => {
-                Ok(debugfs.restore(saved)?)
-            }
+            (Interface::Debugfs(debugfs), SavedBy::Debugfs(saved)) => Ok(debugfs.restore(saved)?),
             // An interface is made for what was saved, or saves it.
             (Interface::Sysfs(..), SavedBy::Debugfs(_))
             | (Interface::Debugfs(..), SavedBy::Sysfs(_)) => Ok(()),

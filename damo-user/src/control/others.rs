@@ -207,7 +207,11 @@ pub fn modules(system: &System) -> Result<Vec<RunningModule>, FileError> {
 /// # Errors
 /// procfs cannot be listed. Threads that end meanwhile are left out.
 pub fn kdamond_threads(system: &System) -> Result<Vec<u32>, FileError> {
-    let proc = system.proc_tree();
+    threads_in(&system.proc_tree())
+}
+
+/// As [`kdamond_threads`], of a procfs.
+pub(super) fn threads_in(proc: &Tree) -> Result<Vec<u32>, FileError> {
     let mut threads = Vec::new();
     for entry in proc.list(Path::new(""))? {
         let (Kind::Folder, Ok(tid)) = (entry.kind, entry.name.parse::<u32>()) else {

@@ -101,6 +101,14 @@ impl Files for FakeDebugfs {
 
     fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
         self.state(|state| {
+            if below(path, "/proc").is_some() {
+                let threads = state.threads().into_iter();
+                let folder = |tid: u32| Entry {
+                    name: tid.to_string(),
+                    kind: Kind::Folder,
+                };
+                return Ok(threads.map(folder).collect());
+            }
             let folder = below(path, FOLDER).ok_or(Errno::NOENT)?;
             assert_eq!(folder, "", "only the root folder has folders");
             let mut entries = BTreeSet::new();

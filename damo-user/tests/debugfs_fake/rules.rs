@@ -127,6 +127,13 @@ impl State {
             return Some(format!("{}\n", self.version.release()));
         }
         let pid = file.trim_end_matches("/stat").parse().ok()?;
+        if self.threads().contains(&pid) {
+            let rest = "0 0 0 0 0 0 0 0 0 0 0 0 7 0";
+            return Some(format!(
+                "{pid} (kdamond.0) S 2 0 0 0 -1 {} {rest}\n",
+                0x0020_0040
+            ));
+        }
         let flags = if *self.processes.get(&pid)? {
             0x0020_0000
         } else {
@@ -135,6 +142,12 @@ impl State {
         Some(format!(
             "{pid} (a) S 1 1 1 0 -1 {flags} 0 0 0 0 0 0 0 0 0 0 0 0 7 0\n"
         ))
+    }
+
+    /// Kdamonds that run.
+    pub fn threads(&self) -> Vec<u32> {
+        let contexts = self.contexts.values();
+        contexts.filter_map(|context| context.tid).collect()
     }
 
     fn is_on(&self) -> bool {

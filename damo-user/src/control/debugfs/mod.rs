@@ -21,6 +21,7 @@ pub use save::{SavedContext, SavedDebugfs, SavedRegion};
 pub use text::SchemeStats;
 
 use super::files::Kind;
+use super::others;
 use super::params::Release;
 use super::plan::Write;
 use super::sysfs::{FileError, Tree, insist};
@@ -94,11 +95,6 @@ impl Debugfs {
         }
     }
 
-    /// Whether the files tell kdamonds' threads.
-    pub fn tells_threads(&self) -> bool {
-        self.tree.exists("kdamond_pid")
-    }
-
     /// Starts all contexts, if nobody else uses DAMON.
     ///
     /// # Errors
@@ -133,7 +129,7 @@ impl Debugfs {
     /// # Errors
     /// A file cannot be read, or says something unknown.
     pub fn is_on(&self) -> Result<bool, FileError> {
-        if self.tells_threads() {
+        if self.tree.exists("kdamond_pid") {
             return Ok(self.tids()?.iter().any(Option::is_some));
         }
         let value = self.tree.read(self.switch)?;
@@ -151,6 +147,16 @@ impl Debugfs {
     /// A file cannot be read, or says something unknown.
     pub fn tids(&self) -> Result<Vec<Option<u32>>, FileError> {
         let contexts = self.contexts()?;
+        if !self.tree.exists("kdamond_pid") {
+            // 5.15 has one context, and nobody else can be on beside it.
+            let threads = match self.is_on()? {
+                true => others::threads_in(&self.proc)?,
+                false => Vec::new(),
+            };
+            return Ok((0..contexts.len())
+                .map(|n| threads.get(n).copied())
+                .collect());
+        }
         contexts.iter().map(|context| self.tid(context)).collect()
     }
 
