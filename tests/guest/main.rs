@@ -15,6 +15,7 @@ mod badinput;
 mod control;
 mod counting;
 mod damon_stat;
+mod effects;
 mod endings;
 mod kit;
 mod lifecycle;
