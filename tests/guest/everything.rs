@@ -13,8 +13,11 @@ use serde_json::{Value, json};
 /// There must be one, and a memory controller for it.
 pub const CGROUP: &str = "/damo_everything";
 
-/// Metrics of goals, with the kernel that first had each.
-const METRICS: [(&str, Version); 8] = [
+/// A keyword, and the kernel that first had it.
+type Word = (&'static str, Version);
+
+/// Metrics of goals.
+const METRICS: [Word; 8] = [
     ("user_input", Version(6, 8)),
     ("some_mem_psi_us", Version(6, 9)),
     ("node_mem_used_bp", Version(6, 16)),
@@ -25,10 +28,10 @@ const METRICS: [(&str, Version); 8] = [
     ("inactive_mem_bp", Version(7, 0)),
 ];
 /// Only paddr has it.
-const ELIGIBLE: (&str, Version) = ("node_eligible_mem_bp", Version(7, 2));
+const ELIGIBLE: Word = ("node_eligible_mem_bp", Version(7, 2));
 
 /// Types of filters, in the order in which they are read back.
-const FILTERS: [(&str, Version); 8] = [
+const FILTERS: [Word; 8] = [
     ("addr", Version(6, 6)),
     ("target", Version(6, 6)),
     ("anon", Version(6, 3)),
@@ -102,8 +105,8 @@ impl Builder {
         }
         self.option("regions", "409600-819200 1228800-1638400");
         self.option("regions", "2048000-2457600");
-        self.option("nr_targets", "2, 1");
-        let pause = self.since((7, 2), true, false);
+        self.option("nr_targets", "2");
+        let pause = self.has(7, 2);
         if pause {
             self.option("pause_ctx", "0");
         }
@@ -111,7 +114,7 @@ impl Builder {
             self.option("damon_addr_unit", "1");
         }
         if self.has(7, 2) {
-            self.option("nr_probes", "0, 2");
+            self.option("nr_probes", "0");
         }
         let refresh = self.refresh(600_000);
         let intervals = self.intervals(0);
@@ -119,22 +122,7 @@ impl Builder {
         let one = self.scheme(100, action, &METRICS, &FILTERS);
         let action = self.action(None);
         let two = self.scheme(200, action, &METRICS[..1], &FILTERS[..1]);
-        self.option("nr_schemes", "2, 1");
-        let filters: Vec<usize> = [&one, &two].map(|it| count(&it["filters"])).to_vec();
-        let goals: Vec<usize> = [&one, &two]
-            .map(|it| count(&it["quotas"]["goals"]))
-            .to_vec();
-        // The third scheme is the other kdamond's.
-        let (paddr_filters, paddr_goals) = self.of_paddr();
-        let counts = |mut of: Vec<usize>, last: usize| {
-            of.push(last);
-            of.iter()
-                .map(usize::to_string)
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        self.option("damos_nr_filters", &counts(filters, paddr_filters.len()));
-        self.option("damos_nr_quota_goals", &counts(goals, paddr_goals.len()));
+        self.option("nr_schemes", "2");
         json!({
             "refresh_ms": refresh,
             "contexts": [{
@@ -143,15 +131,12 @@ impl Builder {
                 "targets": [
                     {
                         "pid": pids[0],
-                        "regions": [
-                            { "start": 409_600, "end": 819_200 },
-                            { "start": 1_228_800, "end": 1_638_400 },
-                        ],
+                        "regions": [range(409_600, 819_200), range(1_228_800, 1_638_400)],
                         "obsolete": false,
                     },
                     {
                         "pid": pids[1],
-                        "regions": [{ "start": 2_048_000, "end": 2_457_600 }],
+                        "regions": [range(2_048_000, 2_457_600)],
                         "obsolete": false,
                     },
                 ],
@@ -175,10 +160,13 @@ impl Builder {
         let probes = self.probes();
         let refresh = self.refresh(700_000);
         let intervals = self.intervals(1);
+        self.option("nr_targets", "1");
+        self.option("nr_schemes", "1");
         self.option("damos_action", "lru_deprio");
         let action = json!({ "action": "lru_deprio", "target_nid": -1, "dests": [] });
-        let (filters, goals) = self.of_paddr();
-        let scheme = self.scheme(300, action, &goals, &filters);
+        // It has one target, so that a filter's index could only be the default.
+        let filters: Vec<Word> = FILTERS.into_iter().filter(|it| it.0 != "target").collect();
+        let scheme = self.scheme(300, action, &[METRICS[0], ELIGIBLE], &filters);
         json!({
             "refresh_ms": refresh,
             "contexts": [{
@@ -186,7 +174,7 @@ impl Builder {
                 "addr_unit": unit,
                 "targets": [{
                     "pid": null,
-                    "regions": [{ "start": 1_048_576, "end": 4_194_304 }],
+                    "regions": [range(1_048_576, 4_194_304)],
                     "obsolete": false,
                 }],
                 "intervals": intervals,
@@ -196,17 +184,6 @@ impl Builder {
                 "schemes": [scheme],
             }],
         })
-    }
-
-    /// What kdamond 1's scheme has: the types and metrics that this kernel has.
-    fn of_paddr(&self) -> (Vec<(&'static str, Version)>, Vec<(&'static str, Version)>) {
-        let filters = FILTERS.into_iter().filter(|(kind, _)| *kind != "target");
-        let here = |of: &(&str, Version)| of.1 <= self.kernel;
-        let metrics = METRICS[..1].iter().chain([&ELIGIBLE]).copied();
-        (
-            filters.filter(here).collect(),
-            metrics.filter(here).collect(),
-        )
     }
 
     fn refresh(&mut self, ms: u64) -> u64 {
@@ -249,6 +226,7 @@ impl Builder {
         if !self.has(7, 2) {
             return json!([]);
         }
+        self.option("nr_probes", "2");
         self.option("nr_probe_filters", "2, 1");
         self.option("probe_filter", "allow, anon");
         self.option("probe_filter", &format!("reject, none, memcg, {CGROUP}"));
@@ -264,11 +242,11 @@ impl Builder {
             {
                 "weight": weights[0],
                 "filters": [
-                    filter("anon", true, true, &[]),
-                    filter("memcg", false, false, &[("memcg_path", memcg)]),
+                    filter("anon", true, true, None),
+                    filter("memcg", false, false, Some(("memcg_path", memcg))),
                 ],
             },
-            { "weight": weights[1], "filters": [filter("anon", true, false, &[])] },
+            { "weight": weights[1], "filters": [filter("anon", true, false, None)] },
         ])
     }
 
@@ -292,13 +270,7 @@ impl Builder {
     }
 
     /// A scheme whose numbers are all different; `n` sets it apart from others.
-    fn scheme(
-        &mut self,
-        n: u64,
-        action: Value,
-        metrics: &[(&'static str, Version)],
-        filters: &[(&'static str, Version)],
-    ) -> Value {
+    fn scheme(&mut self, n: u64, action: Value, metrics: &[Word], filters: &[Word]) -> Value {
         let goals = self.goals(n, metrics);
         let filters = self.filters(filters);
         let (apply, size) = (280_000 + n, 8_192 * n);
@@ -369,7 +341,7 @@ impl Builder {
         })
     }
 
-    fn goals(&mut self, n: u64, metrics: &[(&'static str, Version)]) -> Vec<Value> {
+    fn goals(&mut self, n: u64, metrics: &[Word]) -> Vec<Value> {
         let mut goals = Vec::new();
         for (index, (metric, since)) in (1..).zip(metrics) {
             if *since > self.kernel {
@@ -392,10 +364,11 @@ impl Builder {
                 "current_value": current,
             }));
         }
+        self.option("damos_nr_quota_goals", &goals.len().to_string());
         goals
     }
 
-    fn filters(&mut self, kinds: &[(&'static str, Version)]) -> Vec<Value> {
+    fn filters(&mut self, kinds: &[Word]) -> Vec<Value> {
         let mut filters = Vec::new();
         for (index, (kind, since)) in kinds.iter().enumerate() {
             if *since > self.kernel {
@@ -404,29 +377,34 @@ impl Builder {
             let matching = index % 2 == 0;
             // All others reject, and so did all before there was a choice.
             let allow = self.has(6, 14) && index % 3 != 1;
-            let (arguments, words) = match *kind {
+            let (argument, words) = match *kind {
                 "addr" => (
-                    vec![("address_range", json!({ "start": 65_536, "end": 131_072 }))],
+                    Some(("address_range", range(65_536, 131_072))),
                     ", 65536, 131072".to_owned(),
                 ),
-                "target" => (vec![("damon_target_idx", json!(1))], ", 1".to_owned()),
-                "memcg" => (vec![("memcg_path", json!(CGROUP))], format!(", {CGROUP}")),
+                "target" => (Some(("damon_target_idx", json!(1))), ", 1".to_owned()),
+                "memcg" => (Some(("memcg_path", json!(CGROUP))), format!(", {CGROUP}")),
                 "hugepage_size" => (
-                    vec![("hugepage_size", json!([16_384, 2_097_152]))],
+                    Some(("hugepage_size", json!([16_384, 2_097_152]))),
                     ", 16384, 2097152".to_owned(),
                 ),
-                _ => (Vec::new(), String::new()),
+                _ => (None, String::new()),
             };
             let verdict = if allow { "allow" } else { "reject" };
             let none = if matching { "" } else { ", none" };
             self.option("damos_filter", &format!("{verdict}{none}, {kind}{words}"));
-            filters.push(filter(kind, matching, allow, &arguments));
+            filters.push(filter(kind, matching, allow, argument));
         }
+        self.option("damos_nr_filters", &filters.len().to_string());
         filters
     }
 }
 
-fn filter(kind: &str, matching: bool, allow: bool, arguments: &[(&str, Value)]) -> Value {
+fn range(start: u64, end: u64) -> Value {
+    json!({ "start": start, "end": end })
+}
+
+fn filter(kind: &str, matching: bool, allow: bool, argument: Option<(&str, Value)>) -> Value {
     let mut filter = json!({
         "filter_type": kind,
         "matching": matching,
@@ -436,12 +414,8 @@ fn filter(kind: &str, matching: bool, allow: bool, arguments: &[(&str, Value)]) 
         "damon_target_idx": null,
         "hugepage_size": null,
     });
-    for (key, value) in arguments {
-        filter[*key] = value.clone();
+    if let Some((key, value)) = argument {
+        filter[key] = value;
     }
     filter
-}
-
-fn count(list: &Value) -> usize {
-    list.as_array().unwrap().len()
 }
