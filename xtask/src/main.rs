@@ -12,6 +12,7 @@ mod console;
 mod debian;
 mod demo;
 mod ebpf;
+mod files;
 mod guest;
 mod initramfs;
 mod kernels;
@@ -32,6 +33,7 @@ enum Command {
     Test(test::Args),
     ReleaseCheck(test::ReleaseArgs),
     Demo(demo::Args),
+    FilesTable(files::Args),
     Sandbox(sandbox::Args),
 }
 
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::main(&args),
         Command::ReleaseCheck(args) => test::release_check(&args),
         Command::Demo(args) => demo::main(&args),
+        Command::FilesTable(args) => files::main(&args),
         Command::Sandbox(args) => sandbox::main(&args),
     };
     result.unwrap_or_else(|error| {

@@ -20,6 +20,9 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Room for what comes out of a guest; sparse, so it costs what is used.
 const OUT_SIZE: u64 = 1 << 30;
 
+/// The disk that a test may swap to; sparse, too.
+const SWAP_SIZE: u64 = 256 << 20;
+
 /// How fast a guest is, and how exact.
 #[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
 pub enum Accel {
@@ -97,11 +100,20 @@ pub struct Qemu {
 }
 
 impl Qemu {
-    /// Boots a kernel. `disk` becomes the disk that the guest packs /out onto.
+    /// Boots a kernel. `disk` becomes the disk that the guest packs /out onto;
+    /// beside it comes an empty one to swap to.
     pub fn start(machine: &Machine, kernel: &Path, initramfs: &Path, disk: &Path) -> Result<Self> {
-        File::create(disk)
-            .and_then(|file| file.set_len(OUT_SIZE))
-            .with_context(|| disk.display().to_string())?;
+        let swap = disk.with_extension("swap");
+        // The guest finds them by these serial numbers.
+        let disks = [
+            (disk, "damo-out", OUT_SIZE),
+            (&swap, "damo-swap", SWAP_SIZE),
+        ];
+        for (disk, _, size) in disks {
+            File::create(disk)
+                .and_then(|file| file.set_len(size))
+                .with_context(|| disk.display().to_string())?;
+        }
         let (console, console_end) = UnixStream::pair()?;
         let (output, output_end) = UnixStream::pair()?;
         let (control, control_end) = UnixStream::pair()?;
@@ -129,12 +141,14 @@ impl Qemu {
             command.args(["-chardev", &chardev]);
             command.args(["-serial", &format!("chardev:serial{i}")]);
         }
-        let drive = format!(
-            "file={},if=none,id=out,format=raw,cache=unsafe",
-            disk.display().to_string().replace(',', ",,")
-        );
-        command.args(["-drive", &drive]);
-        command.args(["-device", "nvme,serial=damo-out,drive=out"]);
+        for (disk, serial, _) in disks {
+            let drive = format!(
+                "file={},if=none,id={serial},format=raw,cache=unsafe",
+                disk.display().to_string().replace(',', ",,")
+            );
+            command.args(["-drive", &drive]);
+            command.args(["-device", &format!("nvme,serial={serial},drive={serial}")]);
+        }
         command.arg("-kernel").arg(kernel);
         command.arg("-initrd").arg(initramfs);
         command.arg("-append").arg(format!(

@@ -94,6 +94,12 @@ impl RequestArgs {
             Deduction::Params(params) => (params, None),
             Deduction::Target(deduced, command) => (self.what.params.params(&deduced)?, command),
         };
+        if let Some(index) = first_obsolete(&params) {
+            return Err(UsageError(format!(
+                "--obsolete_targets {index}: only what DAMON watches already can be taken away; leave the target out, or use damo tune"
+            ))
+            .into());
+        }
         if command.is_some() && params.contexts().any(|(.., c)| c.ops == Ops::Paddr) {
             return Err(UsageError(format!(
                 "--ops paddr does not go with the target '{}': paddr watches the physical memory, the others watch processes",
@@ -107,6 +113,12 @@ impl RequestArgs {
             options,
         })
     }
+}
+
+/// The first target that is to be taken away, counted through all contexts.
+fn first_obsolete(params: &Params) -> Option<usize> {
+    let mut targets = params.contexts().flat_map(|(.., context)| &context.targets);
+    targets.position(|target| target.obsolete)
 }
 
 impl Request {
