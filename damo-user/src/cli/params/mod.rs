@@ -320,3 +320,5 @@ pub fn text_or_file(option: &str, text: &str) -> Result<String, UsageError> {
 mod tests;
 #[cfg(test)]
 mod tests_marked;
+#[cfg(test)]
+mod tests_overlay;
