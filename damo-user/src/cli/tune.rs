@@ -1,6 +1,7 @@
 //! `damo tune`: other parameters for what runs.
 
-use std::io::Write;
+use std::io::{Write, stderr};
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -42,6 +43,9 @@ pub struct Args {
     dry_run: bool,
 }
 
+/// A wait that is worth a word.
+const LONG: Duration = Duration::from_secs(1);
+
 /// Runs the command.
 ///
 /// # Errors
@@ -76,6 +80,14 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome> {
             print_write(&system.sysfs_admin, &write, out)?;
         }
         return Ok(Outcome::Done);
+    }
+    let pause = tuning.pause();
+    if pause > LONG {
+        let _ = writeln!(
+            stderr(),
+            "damo: waiting {:.0} s: on this kernel a change begins the aggregation anew, and the last change is not two aggregations old",
+            pause.as_secs_f64()
+        );
     }
     tuning.commit(&params, args.quota_goals_only)?;
     Ok(Outcome::Done)

@@ -74,8 +74,9 @@ impl Session {
         let lock = system.lock()?;
         let notes = system.notes();
         check_note(system, notes.as_ref())?;
-        let others = check_others(system, options)?;
         let lock = put_back_ended(system, notes.as_ref(), lock)?;
+        // Only now: a module may have come back.
+        let others = check_others(system, options)?;
 
         let mut note = Note::begin(&system.boot_id, interface.save()?);
         note.stopped = others.kdamonds;
@@ -124,6 +125,8 @@ impl Session {
     /// Why not.
     pub fn check(system: &System, options: Options) -> Result<(), ControlError> {
         Interface::choose(system, options.interface)?;
+        // Another damo that is about to end is not to be taken for what it leaves.
+        let _lock = system.lock()?;
         check_note(system, system.notes().as_ref())?;
         check_others(system, options).map(drop)
     }

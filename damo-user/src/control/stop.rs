@@ -12,6 +12,7 @@ use super::save::Saved;
 use super::session::Session;
 use super::system::System;
 use super::{Module, SavedBy};
+use crate::sys::deferred::Deferred;
 
 /// What is to be ended.
 #[derive(Debug)]
@@ -127,6 +128,7 @@ impl Stop {
     /// Not everything could be ended or put back; or what was ours had ended
     /// by itself, and only its parameters were put back.
     pub fn run(self) -> Result<Vec<String>, ControlError> {
+        let _whole = Deferred::begin();
         let mut said = Vec::new();
         let tree = self.system.admin();
         for kdamond in &self.kdamonds {

@@ -22,6 +22,7 @@ use super::save::Saved;
 use super::sysfs::{FileError, Tree};
 use super::system::System;
 use crate::sys::clock;
+use crate::sys::deferred::Deferred;
 
 /// Kernels on which each commit begins the aggregation anew.
 const RESTARTING: std::ops::RangeInclusive<Release> = Release(6, 14)..=Release(6, 17);
@@ -160,7 +161,8 @@ impl Tuning {
         self.check_namespace(params)?;
         self.check_processes(params)?;
         let former = Saved::read(&self.tree)?;
-        self.wait_for_snapshots();
+        std::thread::sleep(self.pause());
+        let _whole = Deferred::begin();
         let (values, commits) = writes.split_at(writes.len() - self.running.len());
         let staged: Result<(), FileError> = values
             .iter()
@@ -199,16 +201,14 @@ impl Tuning {
         command_to(&self.tree, index, command)
     }
 
-    /// Waits until the last commit's aggregation is over, where another would
-    /// begin it anew.
-    fn wait_for_snapshots(&self) {
-        let restarts = self
-            .system
-            .release
-            .is_none_or(|release| RESTARTING.contains(&release));
+    /// How long [`Tuning::commit`] waits before it begins: on some kernels, until
+    /// two aggregations have passed since the last commit.
+    pub fn pause(&self) -> Duration {
+        let release = self.system.release;
+        let restarts = release.is_none_or(|release| RESTARTING.contains(&release));
         let committed = self.note.as_ref().and_then(|note| note.committed_ns);
         let (true, Some(committed)) = (restarts, committed) else {
-            return;
+            return Duration::ZERO;
         };
         let contexts = self.before.contexts();
         let aggr_us = contexts
@@ -217,7 +217,7 @@ impl Tuning {
         // One that is under way, and a whole one, each a little late.
         let aggregations = Duration::from_micros(aggr_us.unwrap_or(0)).saturating_mul(5) / 2;
         let since = Duration::from_nanos(clock::monotonic_ns().saturating_sub(committed));
-        std::thread::sleep(aggregations.saturating_sub(since));
+        aggregations.saturating_sub(since)
     }
 
     /// A commit looks process ids up in the first namespace, whatever ours is.

@@ -4,6 +4,7 @@ pub mod caller;
 pub mod child;
 pub mod clock;
 pub mod command_line;
+pub mod deferred;
 pub mod host;
 pub mod iomem;
 pub mod output;

@@ -8,6 +8,7 @@ use super::{Assignment, Control, ModuleError, Role, Running, Values, value};
 use crate::control::others;
 use crate::control::ownership::Lock;
 use crate::control::sysfs::{FileError, retry};
+use crate::sys::deferred::Deferred;
 
 /// The longest that a commit is waited for.
 const COMMIT_MOST: Duration = Duration::from_secs(60);
@@ -50,6 +51,7 @@ impl Control {
     /// See [`ModuleError`]; nothing was changed.
     pub fn set(&self, new: &[Assignment], force: bool) -> Result<bool, ModuleError> {
         let (running, _lock) = self.may_change(force)?;
+        let _whole = Deferred::begin();
         self.check(new)?;
         self.write(new)?;
         Ok(running.enabled)
@@ -104,6 +106,7 @@ impl Control {
             return Err(ModuleError::InUse { module, by });
         }
         let _lock = self.system.lock()?;
+        let _whole = Deferred::begin();
         self.check(new)?;
         let former = self.write(new)?;
         let enabled = self.turn_on(&running);
@@ -179,6 +182,7 @@ impl Control {
     /// See [`ModuleError`]; it is as it was.
     pub fn disable(&self, force: bool) -> Result<bool, ModuleError> {
         let (before, _lock) = self.may_change(force)?;
+        let _whole = Deferred::begin();
         if before.enabled {
             self.tree().write("enabled", "N")?;
             let after = self.running()?;
@@ -202,6 +206,7 @@ impl Control {
         }
         self.param("commit_inputs")?;
         let (before, _lock) = self.may_change(force)?;
+        let _whole = Deferred::begin();
         if !before.enabled {
             return Err(ModuleError::Off(module));
         }
