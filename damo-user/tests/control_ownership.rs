@@ -10,7 +10,7 @@ use common::fake_kernel::{FakeKernel, Fault, STAT, State, Version, When};
 use common::fixtures::{PAUSE, PID, kernel, params, unharmed};
 use damo_user::control::ownership::Whose;
 use damo_user::control::params::Params;
-use damo_user::control::{ControlError, Options, Session, Stop, System, Tuning};
+use damo_user::control::{Commit, ControlError, Options, Session, Stop, System, Tuning};
 use rustix::io::Errno;
 
 /// A kernel on which things are written down in `run`.
@@ -129,7 +129,7 @@ fn another_kdamond_in_its_place_is_not_ours() {
     kernel.set("kdamonds/0/state", "off");
     kernel.set("kdamonds/0/state", "on");
     let theirs = kernel.get("kdamonds/0/pid");
-    let tune = Tuning::begin(&system, false).unwrap_err();
+    let tune = Tuning::begin(&system, false, Commit::Everything).unwrap_err();
     assert!(matches!(tune, ControlError::NothingToTune { .. }), "{tune}");
     let stop = Stop::find(&system, false, false).unwrap().run();
     assert!(stop.unwrap_err().to_string().contains(&theirs));
@@ -144,7 +144,7 @@ fn one_process_at_a_time() {
     let first = Session::prepare(&system, &params(), PAUSE).unwrap();
     let writes = kernel.writes();
     for refused in [
-        Tuning::begin(&system, true).map(drop),
+        Tuning::begin(&system, true, Commit::Everything).map(drop),
         Stop::find(&system, true, true).map(drop),
     ] {
         let said = refused.unwrap_err().to_string();
@@ -218,10 +218,14 @@ fn tune(
     let system = noted(&kernel, run.path());
     start(&system);
     meanwhile(&kernel);
-    let tuned = Tuning::begin(&system, false).and_then(|tuning| {
+    let tuned = Tuning::begin(&system, false, Commit::Everything).and_then(|mut tuning| {
+        tuning.refresh()?;
         let mut params = tuning.before().clone();
         params.kdamonds[0].contexts[0].nr_regions.max = 777;
-        tuning.commit(&params, false)?;
+        if version >= Version::V6_17 {
+            params.kdamonds[0].refresh_ms = 50;
+        }
+        tuning.commit(&params)?;
         Ok(params)
     });
     (kernel, tuned)

@@ -9,7 +9,7 @@ use super::request::print_write;
 use super::target::{Deduction, TargetArgs};
 use super::{Outcome, UsageError};
 use crate::control::params::Params;
-use crate::control::{System, Tuning};
+use crate::control::{Commit, System, Tuning};
 
 /// Change what `damo start` began, while it runs
 ///
@@ -60,28 +60,20 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome> {
     let deduction = args
         .what
         .deduce(args.replace, || Ok(system.damon().map(drop)?))?;
-    let tuning = Tuning::begin(&system, args.force)?;
-    let params: Params = match deduction {
-        Deduction::Params(params) => params,
-        Deduction::Target(_, Some(command)) => {
-            return Err(UsageError(format!(
-                "{:?}: tune starts no command; name process ids",
-                command.argv()
-            ))
-            .into());
-        }
-        Deduction::Target(deduced, None) if args.replace => args.what.params.params(&deduced)?,
-        Deduction::Target(deduced, None) => {
-            args.what.params.applied_to(tuning.before(), &deduced)?
-        }
+    let what = match args.quota_goals_only {
+        true => Commit::QuotaGoals,
+        false => Commit::Everything,
     };
+    let mut tuning = Tuning::begin(&system, args.force, what)?;
+    // Judged before anything is asked of DAMON.
+    let writes = tuning.plan(&args.params(&deduction, tuning.before())?)?;
     if args.dry_run {
-        for write in tuning.plan(&params, args.quota_goals_only)? {
+        for write in writes {
             print_write(&system.sysfs_admin, &write, out)?;
         }
         return Ok(Outcome::Done);
     }
-    let pause = tuning.pause();
+    let pause = tuning.pause()?;
     if pause > LONG {
         let _ = writeln!(
             stderr(),
@@ -89,6 +81,23 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome> {
             pause.as_secs_f64()
         );
     }
-    tuning.commit(&params, args.quota_goals_only)?;
+    tuning.refresh()?;
+    let params = args.params(&deduction, tuning.before())?;
+    tuning.commit(&params)?;
     Ok(Outcome::Done)
+}
+
+impl Args {
+    /// What is to be set, where `before` is.
+    fn params(&self, deduction: &Deduction, before: &Params) -> Result<Params, UsageError> {
+        match deduction {
+            Deduction::Params(params) => Ok(params.clone()),
+            Deduction::Target(_, Some(command)) => Err(UsageError(format!(
+                "{:?}: tune starts no command; name process ids",
+                command.argv()
+            ))),
+            Deduction::Target(deduced, None) if self.replace => self.what.params.params(deduced),
+            Deduction::Target(deduced, None) => self.what.params.applied_to(before, deduced),
+        }
+    }
 }

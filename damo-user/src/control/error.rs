@@ -1,6 +1,9 @@
 //! Why DAMON could not be used, and what could not be put back.
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::io::Errno;
 
 use crate::model::Ops;
 
@@ -104,13 +107,18 @@ pub enum ControlError {
     #[error("{}", module_runs(.0))]
     ModuleRuns(RunningModule),
     /// There is nothing to stop.
-    #[error("{}", nothing_of_ours(*.stale, .others))]
+    #[error("{}", nothing_of_ours(*.stale, .others, *.stat))]
     NothingOfOurs {
         /// What a killed damo left was asked for.
         stale: bool,
         /// What runs that is not ours.
         others: Vec<String>,
+        /// DAMON_STAT is on.
+        stat: bool,
     },
+    /// `damo start`'s was taken for a killed damo's.
+    #[error("no killed damo has left anything; what damo started ({0}) is ended by `damo stop`")]
+    NotStale(By),
     /// Nothing ran any more.
     #[error(
         "nothing of ours was running: what damo started ({0}) has ended by itself; DAMON's former parameters were put back"
@@ -154,6 +162,23 @@ pub enum ControlError {
         "kdamond {0} ended with the change: what it watched has ended, or DAMON refuses the parameters"
     )]
     EndedByCommit(usize),
+    /// Some of several kdamonds took the change.
+    #[error(
+        "{error}; kdamond {} has taken the change",
+        .committed.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+    )]
+    PartlyCommitted {
+        /// What went wrong.
+        error: Box<ControlError>,
+        /// Those that changed.
+        committed: Vec<usize>,
+    },
+    /// Snapshots would starve.
+    #[error(
+        "on this kernel a change begins the aggregation anew, and the last one is not two aggregations old: try again in {} s",
+        .0.as_secs() + 1
+    )]
+    TooSoon(Duration),
     /// As the first, and the files could not be put back.
     #[error("{error}; and {left}")]
     AndFiles {
@@ -230,18 +255,25 @@ fn nothing_to_tune(others: &[String]) -> String {
     }
 }
 
-fn nothing_of_ours(stale: bool, others: &[String]) -> String {
-    let nothing = match stale {
+fn nothing_of_ours(stale: bool, others: &[String], stat: bool) -> String {
+    let mut text = match stale {
         true => "no killed damo has left anything",
         false => "nothing that damo started is on",
-    };
-    match others {
-        [] => format!("{nothing}; there is nothing to stop"),
-        others => format!(
-            "{nothing}; somebody else's {} is on, and was left alone; --force stops that too",
-            others.join(" and ")
-        ),
     }
+    .to_owned();
+    if !others.is_empty() {
+        let others = others.join(" and ");
+        text += &format!(
+            "; somebody else's {others} is on, and was left alone; --force stops that too"
+        );
+    }
+    if stat {
+        text += "; DAMON_STAT is on: `damo module stat disable --force` stops it";
+    }
+    if others.is_empty() && !stat {
+        text += "; there is nothing to stop";
+    }
+    text
 }
 
 fn module_runs(running: &RunningModule) -> String {
@@ -271,7 +303,7 @@ fn kdamond_list(threads: &[u32]) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum Leftover {
     /// Our kdamond does not stop.
-    #[error("damo's kdamond is still on: {0}; `damo stop` tries again")]
+    #[error("damo's kdamond is still on: {0}; `damo stop`, or `damo stop --stale`, tries again")]
     StillOn(OffError),
     /// The interface that was used is gone.
     #[error("{0}")]
@@ -316,8 +348,14 @@ pub enum Leftover {
 impl Leftover {
     /// Whether trying again cannot help.
     pub(super) fn is_final(&self) -> bool {
-        let ended = |lost: &Lost| matches!(lost, Lost::Ended { .. });
-        matches!(self, Leftover::Debugfs(NotBack(all)) if all.iter().all(ended))
+        match self {
+            Leftover::Debugfs(NotBack(all)) => {
+                all.iter().all(|lost| matches!(lost, Lost::Ended { .. }))
+            }
+            // What it watched has ended.
+            Leftover::KdamondOff { error, .. } => error.errno() == Some(Errno::INVAL),
+            _ => false,
+        }
     }
 }
 

@@ -122,6 +122,18 @@ impl Interface {
         }
     }
 
+    /// Checks, changing nothing, what can be known of `params` beforehand.
+    ///
+    /// # Errors
+    /// This interface has no place for them.
+    pub fn check(&self, params: &Params) -> Result<(), ControlError> {
+        match self {
+            // What a kernel has shows in folders that are to be made first.
+            Interface::Sysfs(..) => Ok(()),
+            Interface::Debugfs(debugfs) => Ok(debugfs.plan(params).map(drop)?),
+        }
+    }
+
     /// The writes that [`Interface::stage`] would do, and that switch DAMON on
     /// then, changing nothing: this kernel is judged by what can be seen of it.
     ///

@@ -35,4 +35,4 @@ pub use session::{Options, Session};
 pub use stop::Stop;
 pub use sysfs::{FileError, Tree};
 pub use system::System;
-pub use tune::Tuning;
+pub use tune::{Commit, Tuning};

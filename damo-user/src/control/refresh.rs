@@ -12,10 +12,11 @@ use super::tune::command_to;
 /// Asks kdamonds that `damo start` began to bring their files up to date:
 /// statistics, what quotas came to, tuned intervals, and if wanted the regions
 /// that schemes try, which takes up to an apply interval. Nothing is asked of
-/// others' kdamonds, and nothing while another damo is at work.
+/// others' kdamonds.
 ///
 /// # Errors
-/// A kdamond ended meanwhile or a command failed; no other was sent to it.
+/// A kdamond ended meanwhile or a command failed, and no other was sent to it;
+/// or another damo is at work.
 pub fn refresh(system: &System, tried_regions: bool) -> Result<(), ControlError> {
     let Some(Whose::Ours(note)) = system.notes().map(|notes| notes.read()) else {
         return Ok(());
@@ -24,12 +25,10 @@ pub fn refresh(system: &System, tried_regions: bool) -> Result<(), ControlError>
         // Its files are always fresh.
         return Ok(());
     }
+    // A reader, which makes nobody wait for long.
     let impatient = System {
         patience: Duration::ZERO,
         ..system.clone()
-    };
-    let Ok(_lock) = impatient.lock() else {
-        return Ok(());
     };
     let tree = system.damon()?;
     let params = read(&tree)?;
@@ -44,12 +43,16 @@ pub fn refresh(system: &System, tried_regions: bool) -> Result<(), ControlError>
         }
         if any(|context| !context.schemes.is_empty()) {
             commands.push("update_schemes_stats");
-            commands.push("update_schemes_effective_quotas");
-            if tried_regions {
+            let scheme = format!("kdamonds/{}/contexts/0/schemes/0", claim.index);
+            if tree.exists(format!("{scheme}/quotas/effective_bytes")) {
+                commands.push("update_schemes_effective_quotas");
+            }
+            if tried_regions && tree.exists(format!("{scheme}/tried_regions")) {
                 commands.push("update_schemes_tried_regions");
             }
         }
         for command in commands {
+            let _lock = impatient.lock()?;
             command_to(&tree, claim.index, command)?;
         }
     }

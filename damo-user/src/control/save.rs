@@ -117,28 +117,42 @@ impl Saved {
         }
     }
 
-    /// Makes the files of contexts say again what they said, while kdamonds may
-    /// be on: the numbers of kdamonds and contexts are not written.
+    /// Makes the files of `kdamonds` say again what they said, while they may be
+    /// on: how many kdamonds and contexts there are is not written.
     ///
     /// # Errors
     /// What could not be put back.
-    pub fn restore_running(&self, tree: &Tree) -> Result<(), RestoreError> {
-        let Some(kdamonds) = self.root.folders.get("kdamonds") else {
+    pub fn restore_running(&self, tree: &Tree, kdamonds: &[usize]) -> Result<(), RestoreError> {
+        let Some(all) = self.root.folders.get("kdamonds") else {
             return Ok(());
         };
-        for (k, kdamond) in &kdamonds.folders {
-            let Some(contexts) = kdamond.folders.get("contexts") else {
+        for index in kdamonds {
+            let at = Path::new("kdamonds").join(index.to_string());
+            let Some(kdamond) = all.folders.get(&index.to_string()) else {
                 continue;
             };
-            for (c, context) in &contexts.folders {
-                let at = Path::new("kdamonds").join(k).join("contexts").join(c);
-                write_folder(tree, &at, context, false)?;
+            for (name, value) in &kdamond.files {
+                if read_if_there(tree, &at.join(name))?.as_ref() != Some(value) {
+                    tree.insist(at.join(name), value)?;
+                }
+            }
+            let contexts = kdamond.folders.get("contexts");
+            for (c, context) in contexts.iter().flat_map(|contexts| &contexts.folders) {
+                write_folder(tree, &at.join("contexts").join(c), context, false)?;
             }
         }
         let found = insist(|| Saved::read(tree))?;
-        match self.differences(&found) {
-            differences if differences.is_empty() => Ok(()),
-            differences => Err(RestoreError::Differs(differences)),
+        let mut differences = self.differences(&found);
+        differences.retain(|difference| {
+            let ours = |index: &usize| {
+                let at = Path::new("kdamonds").join(index.to_string());
+                difference.path.starts_with(at)
+            };
+            kdamonds.iter().any(ours)
+        });
+        match differences.is_empty() {
+            true => Ok(()),
+            false => Err(RestoreError::Differs(differences)),
         }
     }
 

@@ -77,6 +77,7 @@ impl Session {
         let lock = put_back_ended(system, notes.as_ref(), lock)?;
         // Only now: a module may have come back.
         let others = check_others(system, options)?;
+        interface.check(params)?;
 
         let mut note = Note::begin(&system.boot_id, interface.save()?);
         note.stopped = others.kdamonds;
@@ -91,6 +92,11 @@ impl Session {
             settled: false,
             _lock: lock,
         };
+        if let Err(error) = session.begin() {
+            // Nothing is changed without a note, so there is nothing to undo.
+            session.settled = true;
+            return Err(error.into());
+        }
         match session.set_up(params) {
             Ok(()) => Ok(session),
             Err(error) => Err(session.undo_after(error)),
@@ -131,11 +137,14 @@ impl Session {
         check_others(system, options).map(drop)
     }
 
-    fn set_up(&mut self, params: &Params) -> Result<(), ControlError> {
-        // Noted first: a write that fails may have had its effect, and we may be
-        // killed after any of them.
+    /// Notes what is to come: a write that fails may have had its effect, and we
+    /// may be killed after any of them.
+    fn begin(&mut self) -> Result<(), NoteError> {
         self.note.staged = self.note.stopped.is_empty();
-        self.write_note()?;
+        self.write_note()
+    }
+
+    fn set_up(&mut self, params: &Params) -> Result<(), ControlError> {
         for index in self.note.stopped.clone() {
             self.system.admin().write(interface::state(index), "off")?;
         }
@@ -221,7 +230,12 @@ impl Session {
         let tid = self.interface.tid(index)?;
         let tid = tid.ok_or(ControlError::EndedAtOnce)?;
         if let Some(claim) = self.note.kdamonds.get_mut(index) {
-            claim.thread = Thread::find(&self.system, tid);
+            // In another pid namespace, threads cannot be looked at.
+            let unseen = Thread {
+                tid,
+                start_ticks: 0,
+            };
+            claim.thread = Some(Thread::find(&self.system, tid).unwrap_or(unseen));
         }
         Ok(tid)
     }
@@ -343,7 +357,9 @@ impl Session {
                 }
             }
         }
-        if !self.note.staged {
+        if !self.note.staged && !self.note.stopped.is_empty() {
+            // What comes on now must not be taken for somebody in the way.
+            let _ = self.write_note();
             let resume = |&index: &usize| self.resume_kdamond(index);
             let failed: Vec<usize> = keep_failing(&self.note.stopped, resume, &mut left);
             self.note.stopped = failed;
@@ -352,19 +368,22 @@ impl Session {
         let resume = |&module: &Module| self.resume_module(module);
         let failed = keep_failing(&self.note.paused, resume, &mut left);
         self.note.paused = failed;
-        if left.is_empty()
-            && let Some(notes) = &self.notes
-            && let Err(error) = notes.remove()
-        {
-            left.push(Leftover::Note(error));
+        let done = !self.note.staged
+            && self.note.kdamonds.is_empty()
+            && self.note.stopped.is_empty()
+            && self.note.paused.is_empty();
+        if let Some(notes) = &self.notes {
+            // What is left is still written down.
+            let noted = match done {
+                true => notes.remove(),
+                false => notes.write(&self.note),
+            };
+            left.extend(noted.err().map(Leftover::Note));
         }
         self.settled = !left.is_empty();
-        if left.is_empty() {
-            Ok(())
-        } else {
-            // What is left is still written down.
-            let _ = self.write_note();
-            Err(NotRestored(left))
+        match left.is_empty() {
+            true => Ok(()),
+            false => Err(NotRestored(left)),
         }
     }
 
@@ -414,7 +433,7 @@ impl Drop for Session {
     }
 }
 
-/// Does `work` to all, and returns those that fail.
+/// Does `work` to all, and returns those that fail and are to be tried again.
 fn keep_failing<T: Copy>(
     all: &[T],
     work: impl Fn(&T) -> Result<(), Leftover>,
@@ -423,8 +442,10 @@ fn keep_failing<T: Copy>(
     let mut failed = Vec::new();
     for one in all {
         if let Err(leftover) = work(one) {
+            if !leftover.is_final() {
+                failed.push(*one);
+            }
             left.push(leftover);
-            failed.push(*one);
         }
     }
     failed

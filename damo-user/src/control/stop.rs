@@ -10,6 +10,7 @@ use super::ownership::{By, Lock, Note, Notes, Whose};
 use super::plan::Write;
 use super::save::Saved;
 use super::session::Session;
+use super::sysfs::insist;
 use super::system::System;
 use super::{Module, SavedBy};
 use crate::sys::deferred::Deferred;
@@ -41,7 +42,7 @@ impl Stop {
             Whose::Process(note) => return Err(ControlError::AnotherDamo(note.by)),
             Whose::Stale(note) if !stale => return Err(ControlError::Stale(note.left(system))),
             Whose::Nobodys => None,
-            Whose::Ours(_) if stale => None,
+            Whose::Ours(note) if stale => return Err(ControlError::NotStale(note.by)),
             Whose::Stale(note) | Whose::Ours(note) => Some(note),
         };
         let ours = match &note {
@@ -51,6 +52,9 @@ impl Stop {
         let mut kdamonds = others::kdamonds(system)?;
         kdamonds.retain(|kdamond| ours.iter().all(|claim| claim.index != kdamond.index));
         let mut modules = others::modules(system)?;
+        let all = modules.len();
+        modules.retain(|running| running.module != Module::Stat);
+        let stat = modules.len() < all;
         let nothing = note.is_none() && (!force || (kdamonds.is_empty() && modules.is_empty()));
         if nothing {
             let found = kdamonds.iter().map(ToString::to_string);
@@ -58,12 +62,13 @@ impl Stop {
             return Err(ControlError::NothingOfOurs {
                 stale,
                 others: found.collect(),
+                stat,
             });
         }
         if !force {
             kdamonds.clear();
+            modules.clear();
         }
-        modules.retain(|running| force && running.module != Module::Stat);
 
         Ok(Stop {
             system: system.clone(),
@@ -132,7 +137,11 @@ impl Stop {
         let mut said = Vec::new();
         let tree = self.system.admin();
         for kdamond in &self.kdamonds {
-            tree.write(state(kdamond.index), "off")?;
+            // It may end by itself meanwhile.
+            insist(|| match tree.read(state(kdamond.index))?.as_str() {
+                "on" => tree.write(state(kdamond.index), "off"),
+                _ => Ok(()),
+            })?;
             said.push(format!("switched somebody else's {kdamond} off"));
         }
         for running in &self.modules {

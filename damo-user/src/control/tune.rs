@@ -12,14 +12,14 @@
 
 use std::time::Duration;
 
-use super::error::ControlError;
+use super::error::{ControlError, NotRestored};
 use super::interface::{SavedBy, state};
 use super::others;
-use super::ownership::{Lock, Note, Notes, Whose};
+use super::ownership::{Lock, Note, NoteError, Notes, Whose};
 use super::params::{Features, Params, Release, Scope, plan_params, read};
 use super::plan::Write;
 use super::save::Saved;
-use super::sysfs::{FileError, Tree};
+use super::sysfs::Tree;
 use super::system::System;
 use crate::sys::clock;
 use crate::sys::deferred::Deferred;
@@ -27,8 +27,8 @@ use crate::sys::deferred::Deferred;
 /// Kernels on which each commit begins the aggregation anew.
 const RESTARTING: std::ops::RangeInclusive<Release> = Release(6, 14)..=Release(6, 17);
 
-const COMMIT: &str = "commit";
-const COMMIT_GOALS: &str = "commit_schemes_quota_goals";
+/// Longer than this, somebody may come again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The first pid namespace, in which a commit looks up process ids.
 const INIT_PID_NAMESPACE: &str = "pid:[4026531836]";
@@ -40,20 +40,41 @@ pub struct Tuning {
     tree: Tree,
     /// Those that are on.
     running: Vec<usize>,
+    what: Commit,
     before: Params,
     note: Option<Note>,
     notes: Option<Notes>,
     _lock: Option<Lock>,
 }
 
+/// What of the parameters is committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// All of them.
+    Everything,
+    /// Goals of quotas, without touching anything else.
+    QuotaGoals,
+}
+
+impl Commit {
+    fn command(self) -> &'static str {
+        match self {
+            Commit::Everything => "commit",
+            Commit::QuotaGoals => "commit_schemes_quota_goals",
+        }
+    }
+}
+
 impl Tuning {
-    /// Finds what runs and is ours, and brings tuned intervals up to date in its
-    /// files. With `force`, others' kdamonds are taken as well.
+    /// Finds what runs and is ours; with `force`, others' kdamonds as well. Files
+    /// that a tune has left half written, because it was killed, are put back.
     ///
     /// # Errors
     /// Nothing of ours is on.
-    pub fn begin(system: &System, force: bool) -> Result<Tuning, ControlError> {
-        let tree = system.damon()?;
+    pub fn begin(system: &System, force: bool, what: Commit) -> Result<Tuning, ControlError> {
+        if !system.is_root {
+            return Err(ControlError::NotRoot);
+        }
         let lock = system.lock()?;
         let notes = system.notes();
         let note = match notes.as_ref().map_or(Whose::Nobodys, Notes::read) {
@@ -65,6 +86,7 @@ impl Tuning {
             }
             Whose::Ours(note) => Some(note),
         };
+        let tree = system.damon()?;
         let ours = match &note {
             Some(note) => note.running(system)?,
             None => Vec::new(),
@@ -86,6 +108,7 @@ impl Tuning {
         }
         let mut tuning = Tuning {
             system: system.clone(),
+            what,
             before: Params::default(),
             tree,
             running,
@@ -93,41 +116,36 @@ impl Tuning {
             notes,
             _lock: lock,
         };
+        let half = tuning.note.as_ref().and_then(|note| note.tuning.clone());
+        if let Some(former) = half {
+            former
+                .restore_running(&tuning.tree, &tuning.running)
+                .map_err(|left| ControlError::NotRestored(NotRestored(vec![left.into()])))?;
+            tuning.write_note(|note| note.tuning = None)?;
+        }
         tuning.before = read(&tuning.tree)?;
-        let tuned = |(k, kdamond): (usize, &super::params::Kdamond)| {
-            let mut contexts = kdamond.contexts.iter();
-            contexts
-                .any(|context| context.fixed_intervals().is_none())
-                .then_some(k)
-        };
-        let tuned: Vec<usize> = tuning
-            .before
-            .kdamonds
-            .iter()
-            .enumerate()
-            .filter_map(tuned)
-            .collect();
-        for &index in tuned.iter().filter(|index| tuning.running.contains(index)) {
-            tuning.command(index, "update_tuned_intervals")?;
-        }
-        if !tuned.is_empty() {
-            tuning.before = read(&tuning.tree)?;
-        }
         Ok(tuning)
     }
 
-    /// What is set, with the intervals as DAMON has tuned them.
+    fn write_note(&mut self, change: impl FnOnce(&mut Note)) -> Result<(), NoteError> {
+        if let (Some(note), Some(notes)) = (&mut self.note, &self.notes) {
+            change(note);
+            notes.write(note)?;
+        }
+        Ok(())
+    }
+
+    /// What the files say: with intervals as DAMON has tuned them after
+    /// [`Tuning::refresh`].
     pub fn before(&self) -> &Params {
         &self.before
     }
 
-    /// The writes that bring `params` about, the commits last; `goals_only`: as
-    /// far as these are goals of quotas, which are committed without touching
-    /// anything else.
+    /// The writes that bring `params` about, the commits last.
     ///
     /// # Errors
     /// DAMON would refuse them, or cannot take them while it runs.
-    pub fn plan(&self, params: &Params, goals_only: bool) -> Result<Vec<Write>, ControlError> {
+    pub fn plan(&self, params: &Params) -> Result<Vec<Write>, ControlError> {
         params.validate()?;
         let shape = |params: &Params| -> Vec<usize> {
             params.kdamonds.iter().map(|k| k.contexts.len()).collect()
@@ -138,77 +156,37 @@ impl Tuning {
                 wanted: params.kdamonds.len(),
             });
         }
+        self.check_namespace(params)?;
+        self.check_processes(params)?;
         let features = Features::read(&self.tree, self.system.release)?;
         let mut writes = plan_params(params, &features, Scope::Running)?;
         for &index in &self.running {
             writes.push(Write {
                 path: state(index),
-                value: match goals_only {
-                    true => COMMIT_GOALS.to_owned(),
-                    false => COMMIT.to_owned(),
-                },
+                value: self.what.command().to_owned(),
             });
         }
         Ok(writes)
     }
 
-    /// Does it.
+    /// How long [`Tuning::refresh`] waits before anything else: on some kernels,
+    /// until two aggregations have passed since the last commit.
     ///
     /// # Errors
-    /// The parameters are as they were then, unless it says otherwise.
-    pub fn commit(mut self, params: &Params, goals_only: bool) -> Result<(), ControlError> {
-        let writes = self.plan(params, goals_only)?;
-        self.check_namespace(params)?;
-        self.check_processes(params)?;
-        let former = Saved::read(&self.tree)?;
-        std::thread::sleep(self.pause());
-        let _whole = Deferred::begin();
-        let (values, commits) = writes.split_at(writes.len() - self.running.len());
-        let staged: Result<(), FileError> = values
-            .iter()
-            .try_for_each(|Write { path, value }| self.tree.write(path, value));
-        let running = self.running.clone();
-        let done = staged.map_err(ControlError::from).and_then(|()| {
-            let mut both = running.into_iter().zip(commits);
-            both.try_for_each(|(index, Write { value, .. })| self.commit_one(index, value))
-        });
-        if let Err(error) = done {
-            return Err(match former.restore_running(&self.tree) {
-                Ok(()) => error,
-                Err(left) => ControlError::AndFiles {
-                    error: Box::new(error),
-                    left,
-                },
-            });
-        }
-        self.forget_obsolete(params)
-    }
-
-    fn commit_one(&mut self, index: usize, command: &str) -> Result<(), ControlError> {
-        self.command(index, command)?;
-        if self.tree.read(state(index))? != "on" {
-            return Err(ControlError::EndedByCommit(index));
-        }
-        if let (Some(note), Some(notes)) = (&mut self.note, &self.notes) {
-            note.committed_ns = Some(clock::monotonic_ns());
-            notes.write(note)?;
-        }
-        Ok(())
-    }
-
-    /// Sends a command to a kdamond that is seen to run.
-    fn command(&self, index: usize, command: &str) -> Result<(), ControlError> {
-        command_to(&self.tree, index, command)
-    }
-
-    /// How long [`Tuning::commit`] waits before it begins: on some kernels, until
-    /// two aggregations have passed since the last commit.
-    pub fn pause(&self) -> Duration {
+    /// [`ControlError::TooSoon`]: nobody would wait for so long.
+    pub fn pause(&self) -> Result<Duration, ControlError> {
         let release = self.system.release;
         let restarts = release.is_none_or(|release| RESTARTING.contains(&release));
-        let committed = self.note.as_ref().and_then(|note| note.committed_ns);
-        let (true, Some(committed)) = (restarts, committed) else {
-            return Duration::ZERO;
+        if !restarts || self.what == Commit::QuotaGoals {
+            return Ok(Duration::ZERO);
+        }
+        // Who committed to others' kdamonds, and when, is not known.
+        let since = match &self.note {
+            None => Duration::ZERO,
+            Some(note) => match note.committed_ns {
+                None => return Ok(Duration::ZERO),
+                Some(at) => Duration::from_nanos(clock::monotonic_ns().saturating_sub(at)),
+            },
         };
         let contexts = self.before.contexts();
         let aggr_us = contexts
@@ -216,8 +194,92 @@ impl Tuning {
             .max();
         // One that is under way, and a whole one, each a little late.
         let aggregations = Duration::from_micros(aggr_us.unwrap_or(0)).saturating_mul(5) / 2;
-        let since = Duration::from_nanos(clock::monotonic_ns().saturating_sub(committed));
-        aggregations.saturating_sub(since)
+        match aggregations.saturating_sub(since) {
+            pause if pause > LONGEST_PAUSE => Err(ControlError::TooSoon(pause)),
+            pause => Ok(pause),
+        }
+    }
+
+    /// Waits as long as [`Tuning::pause`] says, and then brings intervals that
+    /// DAMON tunes up to date in the files: a commit would set them back.
+    ///
+    /// # Errors
+    /// [`ControlError::TooSoon`], or a kdamond has ended.
+    pub fn refresh(&mut self) -> Result<(), ControlError> {
+        std::thread::sleep(self.pause()?);
+        if self.what == Commit::QuotaGoals {
+            return Ok(());
+        }
+        let tuned = |index: &usize| {
+            let kdamond = self.before.kdamonds.get(*index);
+            let mut contexts = kdamond.iter().flat_map(|kdamond| &kdamond.contexts);
+            contexts.any(|context| context.fixed_intervals().is_none())
+        };
+        for index in self.running.iter().copied().filter(tuned) {
+            command_to(&self.tree, index, "update_tuned_intervals")?;
+        }
+        self.before = read(&self.tree)?;
+        Ok(())
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// The parameters are as they were then, unless it says otherwise.
+    pub fn commit(mut self, params: &Params) -> Result<(), ControlError> {
+        let writes = self.plan(params)?;
+        let former = Saved::read(&self.tree)?;
+        let _whole = Deferred::begin();
+        self.write_note(|note| note.tuning = Some(former.clone()))?;
+        let mut committed = Vec::new();
+        let done = self.write_and_commit(&writes, &mut committed);
+        let error = match done.and_then(|()| self.forget_obsolete(params)) {
+            Ok(()) => return Ok(self.write_note(|note| note.tuning = None)?),
+            Err(error) => error,
+        };
+        let mut back = self.running.clone();
+        back.retain(|index| !committed.contains(index));
+        let restored = former.restore_running(&self.tree, &back);
+        let _ = self.write_note(|note| note.tuning = None);
+        let error = match committed.is_empty() {
+            true => error,
+            false => ControlError::PartlyCommitted {
+                error: Box::new(error),
+                committed,
+            },
+        };
+        match restored {
+            Ok(()) => Err(error),
+            Err(left) => Err(ControlError::AndFiles {
+                error: Box::new(error),
+                left,
+            }),
+        }
+    }
+
+    /// Writes values, and then commits; `committed` are the kdamonds that took
+    /// theirs.
+    fn write_and_commit(
+        &mut self,
+        writes: &[Write],
+        committed: &mut Vec<usize>,
+    ) -> Result<(), ControlError> {
+        let values = writes.len().saturating_sub(self.running.len());
+        for Write { path, value } in writes.iter().take(values) {
+            self.tree.write(path, value)?;
+        }
+        for index in self.running.clone() {
+            command_to(&self.tree, index, self.what.command())?;
+            if self.tree.read(state(index))? != "on" {
+                return Err(ControlError::EndedByCommit(index));
+            }
+            committed.push(index);
+            if self.what == Commit::Everything {
+                // Only a later tune's patience depends on it.
+                let _ = self.write_note(|note| note.committed_ns = Some(clock::monotonic_ns()));
+            }
+        }
+        Ok(())
     }
 
     /// A commit looks process ids up in the first namespace, whatever ours is.
@@ -234,8 +296,9 @@ impl Tuning {
     fn check_processes(&self, params: &Params) -> Result<(), ControlError> {
         let proc = self.system.proc_tree();
         let contexts = params.contexts();
-        let targets = contexts.flat_map(|(.., context)| &context.targets);
-        let mut pids = targets
+        let mut pids = contexts
+            .filter(|(index, ..)| self.running.contains(index))
+            .flat_map(|(.., context)| &context.targets)
             .filter(|target| !target.obsolete)
             .filter_map(|target| target.pid);
         match pids.find(|pid| !proc.exists(pid.to_string())) {

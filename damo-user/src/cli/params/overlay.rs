@@ -31,6 +31,8 @@ impl ParamArgs {
                 typed.kdamonds.len()
             )));
         }
+        // The i-th `--damos_*` is of the i-th scheme of all contexts.
+        let mut schemes = 0;
         for (index, (kdamond, typed)) in after.kdamonds.iter_mut().zip(&typed.kdamonds).enumerate()
         {
             if self.nth("refresh_stat", index).is_some() {
@@ -38,6 +40,12 @@ impl ParamArgs {
             }
             for (context, typed) in kdamond.contexts.iter_mut().zip(&typed.contexts) {
                 self.context(context, typed, index, deduced);
+                if self.uses("schemes").is_empty() {
+                    self.schemes(&mut context.schemes, &typed.schemes, schemes);
+                } else {
+                    context.schemes.clone_from(&typed.schemes);
+                }
+                schemes += typed.schemes.len();
             }
         }
         self.flags(&mut after)?;
@@ -78,8 +86,15 @@ impl ParamArgs {
             }
         }
         let actions = typed.uses.entry("damos_action").or_default();
-        if actions.is_empty() {
+        let count = actions.len();
+        if count == 0 {
             typed.uses.remove("damos_action");
+        }
+        let contexts: Vec<&Context> = before.contexts().map(|(.., context)| context).collect();
+        if contexts.len() > 1 && count > 0 && self.uses("nr_schemes").is_empty() {
+            let counts = shared_out(count, &contexts);
+            let words = counts.iter().map(ToString::to_string).collect();
+            typed.uses.insert("nr_schemes", vec![words]);
         }
         typed
     }
@@ -127,17 +142,13 @@ impl ParamArgs {
         } else if ranges {
             replace_ranges(&mut context.targets, &typed.targets);
         }
-        if !self.uses("schemes").is_empty() {
-            context.schemes.clone_from(&typed.schemes);
-        } else {
-            self.schemes(&mut context.schemes, &typed.schemes);
-        }
     }
 
-    fn schemes(&self, schemes: &mut Vec<Scheme>, typed: &[Scheme]) {
+    /// `first`: how many schemes the contexts before have.
+    fn schemes(&self, schemes: &mut Vec<Scheme>, typed: &[Scheme], first: usize) {
         for (index, new) in typed.iter().enumerate() {
             match schemes.get_mut(index) {
-                Some(scheme) => self.scheme(scheme, new, index),
+                Some(scheme) => self.scheme(scheme, new, first + index),
                 None => schemes.push(new.clone()),
             }
         }
@@ -220,6 +231,24 @@ impl ParamArgs {
         }
         Ok(())
     }
+}
+
+/// How many of `count` schemes belong to each context: as many as are there, and
+/// the last has those beyond.
+fn shared_out(count: usize, contexts: &[&Context]) -> Vec<usize> {
+    let mut left = count;
+    let mut counts: Vec<usize> = contexts
+        .iter()
+        .map(|context| {
+            let here = left.min(context.schemes.len());
+            left -= here;
+            here
+        })
+        .collect();
+    if let Some(last) = counts.last_mut() {
+        *last += left;
+    }
+    counts
 }
 
 /// Indexes that an option gives, of `count` things.

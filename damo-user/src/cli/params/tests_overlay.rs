@@ -155,6 +155,34 @@ fn a_scheme_beyond_the_last_is_appended_as_typed() {
 }
 
 #[test]
+fn schemes_are_counted_through_all_contexts() {
+    let line = "--ops vaddr --target_pid 7 --ops vaddr --target_pid 8 --nr_targets 1 1 \
+        --damos_action pageout --damos_action stat --damos_action cold --nr_schemes 2 1";
+    let before = typed(line).params(&Deduced::default()).unwrap();
+    let new =
+        typed("--damos_apply_interval 1s --damos_apply_interval 2s --damos_apply_interval 3s")
+            .applied_to(&before, &Deduced::default())
+            .unwrap();
+    let intervals: Vec<Vec<u64>> = new
+        .contexts()
+        .map(|(.., context)| {
+            let schemes = context
+                .schemes
+                .iter()
+                .map(|scheme| scheme.apply_interval_us);
+            schemes.collect()
+        })
+        .collect();
+    assert_eq!(intervals, [vec![1_000_000, 2_000_000], vec![3_000_000]]);
+    let mut found = Vec::new();
+    let third = typed("--damos_action pageout --damos_action stat --damos_action willneed")
+        .applied_to(&before, &Deduced::default())
+        .unwrap();
+    differing(&before.to_json(true), &third.to_json(true), "", &mut found);
+    assert_eq!(found, [".kdamonds[1].contexts[0].schemes[0].action"]);
+}
+
+#[test]
 fn addresses_are_in_bytes_also_where_units_are_others() {
     let line = "--ops paddr --damon_addr_unit 4096 --regions 0-1M";
     let before = typed(line).params(&Deduced::default()).unwrap();

@@ -97,6 +97,7 @@ impl Control {
         if !self.system.is_root {
             return Err(ModuleError::NotRoot);
         }
+        let _lock = self.system.lock()?;
         let running = self.running()?;
         if running.enabled && !running.ended {
             return Err(ModuleError::Runs(self.described(&running)));
@@ -105,7 +106,6 @@ impl Control {
             let module = self.module;
             return Err(ModuleError::InUse { module, by });
         }
-        let _lock = self.system.lock()?;
         let _whole = Deferred::begin();
         self.check(new)?;
         let former = self.write(new)?;

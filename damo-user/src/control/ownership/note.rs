@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::store;
 use crate::control::interface::{Interface, SavedBy};
 use crate::control::others::{Module, Thread};
+use crate::control::save::Saved;
 use crate::control::session;
 use crate::control::sysfs::FileError;
 use crate::control::system::System;
@@ -87,6 +88,9 @@ pub struct Note {
     /// CLOCK_MONOTONIC of the last commit, in nanoseconds.
     #[serde(default)]
     pub committed_ns: Option<u64>,
+    /// While a tune writes: what the files said before it.
+    #[serde(default)]
+    pub tuning: Option<Saved>,
 }
 
 impl Note {
@@ -103,6 +107,7 @@ impl Note {
             paused: Vec::new(),
             stopped: Vec::new(),
             committed_ns: None,
+            tuning: None,
         }
     }
 
