@@ -110,7 +110,7 @@ fn the_admin_guides_first_sysfs_example() {
         .run(&["status"])
         .exits(0)
         .prints(&format!("pid: {pid}\n"))
-        .prints(&format!("(thread {}, vaddr", get("kdamonds/0/pid")));
+        .prints(&format!("state: on, pid: {}", get("kdamonds/0/pid")));
     scene.run(&["stop"]).exits(1);
     assert!(damon_is_on());
 }

@@ -237,16 +237,15 @@ impl Builder {
                 self.option("probe_weight", &weight.to_string());
             }
         }
-        let memcg = json!(CGROUP);
         json!([
             {
                 "weight": weights[0],
                 "filters": [
-                    filter("anon", true, true, None),
-                    filter("memcg", false, false, Some(("memcg_path", memcg))),
+                    probe_filter("anon", true, true, Value::Null),
+                    probe_filter("memcg", false, false, json!(CGROUP)),
                 ],
             },
-            { "weight": weights[1], "filters": [filter("anon", true, false, None)] },
+            { "weight": weights[1], "filters": [probe_filter("anon", true, false, Value::Null)] },
         ])
     }
 
@@ -359,7 +358,7 @@ impl Builder {
             goals.push(json!({
                 "metric": metric,
                 "nid": nid,
-                "path": path,
+                "memcg_path": if path.is_empty() { Value::Null } else { json!(path) },
                 "target_value": target,
                 "current_value": current,
             }));
@@ -402,6 +401,10 @@ impl Builder {
 
 fn range(start: u64, end: u64) -> Value {
     json!({ "start": start, "end": end })
+}
+
+fn probe_filter(kind: &str, matching: bool, allow: bool, path: Value) -> Value {
+    json!({ "filter_type": kind, "matching": matching, "allow": allow, "path": path })
 }
 
 fn filter(kind: &str, matching: bool, allow: bool, argument: Option<(&str, Value)>) -> Value {

@@ -140,7 +140,8 @@ fn flat(key: &str, value: &Value, found: &mut Keys) {
 }
 
 fn status(scene: &Scene) -> Value {
-    let status = scene.run(&["status", "--format", "json", "--raw"]).exits(0);
+    let args = ["status", "--damon_params", "--format", "json", "--raw"];
+    let status = scene.run(&args).exits(0);
     serde_json::from_str(&status.stdout).unwrap()
 }
 

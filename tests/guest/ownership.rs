@@ -88,7 +88,8 @@ fn the_second_damo_waits_and_names_the_first() {
         ran.exits(1)
             .says(&first.pid().to_string())
             .says("damo record paddr");
-        assert!(took < Duration::from_secs(15), "{second:?} took {took:?}");
+        let patience = Duration::from_millis(4900)..Duration::from_secs(15);
+        assert!(patience.contains(&took), "{second:?} took {took:?}");
     }
     assert_eq!(parameters(), files, "the second has changed something");
     first.signal("INT");
