@@ -55,6 +55,7 @@ impl Everything {
         let mut builder = Builder {
             kernel: Version::parse(kernel).unwrap(),
             options: Vec::new(),
+            unit: 1,
         };
         let kdamonds = vec![builder.vaddr(pids), builder.paddr()];
         Everything {
@@ -75,6 +76,8 @@ impl Everything {
 struct Builder {
     kernel: Version,
     options: Vec<Vec<String>>,
+    /// Bytes in an address's unit, of the context that is being made.
+    unit: u64,
 }
 
 impl Builder {
@@ -151,9 +154,11 @@ impl Builder {
 
     fn paddr(&mut self) -> Value {
         self.option("ops", "paddr");
-        // In units, if there are others than bytes.
-        self.option("regions", "1048576-4194304");
+        // Typed in bytes, and kept in units, if there are others.
         let unit = self.since((6, 18), 2, 1);
+        let regions = format!("{}-{}", 1_048_576 * unit, 4_194_304 * unit);
+        self.option("regions", &regions);
+        self.unit = unit;
         if self.has(6, 18) {
             self.option("damon_addr_unit", "2");
         }
@@ -379,7 +384,7 @@ impl Builder {
             let (argument, words) = match *kind {
                 "addr" => (
                     Some(("address_range", range(65_536, 131_072))),
-                    ", 65536, 131072".to_owned(),
+                    format!(", {}, {}", 65_536 * self.unit, 131_072 * self.unit),
                 ),
                 "target" => (Some(("damon_target_idx", json!(1))), ", 1".to_owned()),
                 "memcg" => (Some(("memcg_path", json!(CGROUP))), format!(", {CGROUP}")),

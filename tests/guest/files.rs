@@ -176,6 +176,13 @@ fn assert_status(scene: &Scene, expected: &Value) {
     assert_eq!(differing(&expected, &said), [""; 0]);
 }
 
+/// An address of the context whose unit is two bytes, as it is typed.
+fn in_bytes(value: &str) -> String {
+    value
+        .parse()
+        .map_or(String::new(), |n: u64| n.wrapping_mul(2).to_string())
+}
+
 /// A file's last part says how many folders there are.
 fn is_count(file: &str) -> bool {
     file.rsplit('/').next().unwrap().starts_with("nr_")
@@ -198,7 +205,10 @@ impl Row {
             let known = part || of_key.contains(*value);
             assert!(known, "{file} {value}: not of {}", self.key);
             // What a word like `allow` says, or the number of an option's uses.
-            let worded = is_count(file) || *value == "Y" || of_option.contains(value);
+            let worded = is_count(file)
+                || *value == "Y"
+                || of_option.contains(value)
+                || of_option.contains(in_bytes(value).as_str());
             assert!(worded, "{file} {value}: not of {}", self.option);
         }
     }
