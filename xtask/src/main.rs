@@ -19,6 +19,7 @@ mod kernels;
 mod qemu;
 mod sandbox;
 mod selftest;
+mod steps;
 mod tally;
 mod test;
 

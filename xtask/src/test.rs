@@ -4,11 +4,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
-use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::kernels::{self, Fetch};
+use crate::steps::Steps;
 use crate::tally::Tally;
 use crate::{build, built, cache::Cache, qemu, sandbox};
 
@@ -323,67 +323,9 @@ fn counting(command: &mut Command) -> Result<Tally> {
     Ok(tally)
 }
 
-/// What was done so far.
-#[derive(Default)]
-struct Steps {
-    tally: Tally,
-    /// What failed, and why if that is known: said again at the end, since logs
-    /// are long and get cut.
-    failed: Vec<String>,
-}
-
-impl Steps {
-    /// Does a step; one that fails without a failing test counts as one.
-    fn step(&mut self, name: &str, work: impl FnOnce() -> Result<Tally>) -> bool {
-        println!("== {name}");
-        let start = Instant::now();
-        let mut why = String::new();
-        let tally = work().unwrap_or_else(|error| {
-            eprintln!("{name}: {error:#}");
-            why = format!(": {error:#}");
-            Tally {
-                failed: 1,
-                ..Tally::default()
-            }
-        });
-        why.extend(tally.names.iter().map(|test| format!("\n    {test}")));
-        let good = tally.failed == 0;
-        if !good {
-            self.failed.push(format!("{name}{why}"));
-        }
-        self.tally += tally;
-        let word = if good { "ok" } else { "FAILED" };
-        println!("== {name}: {word}, {:.1} s", start.elapsed().as_secs_f64());
-        good
-    }
-
-    fn finish(&self) -> ExitCode {
-        for failed in &self.failed {
-            println!("FAILED {failed}");
-        }
-        println!("{} passed, {} failed", self.tally.passed, self.tally.failed);
-        ExitCode::from(u8::from(self.tally.failed > 0))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_failing_step_is_counted_once() {
-        let mut steps = Steps::default();
-        let tally = |passed, failed| Tally {
-            passed,
-            failed,
-            names: Vec::new(),
-        };
-        assert!(steps.step("good", || Ok(tally(3, 0))));
-        assert!(!steps.step("tests", || Ok(tally(1, 2))));
-        assert!(!steps.step("broken", || bail!("no tests")));
-        assert_eq!(steps.tally, tally(4, 3));
-        assert_eq!(steps.failed, ["tests", "broken: no tests"]);
-    }
 
     #[test]
     fn tests_are_counted_whatever_the_status() {

@@ -5,6 +5,7 @@
 //! tells the next damo what is ours. Everything reaches the kernel
 //! through [`Files`], so that tests can put a kernel of their own behind it.
 
+mod checks;
 pub mod debugfs;
 mod error;
 pub mod features;
@@ -23,6 +24,7 @@ mod stop;
 mod sysfs;
 mod system;
 mod tune;
+mod undo;
 
 pub use error::{ControlError, Leftover, NotRestored};
 pub use files::{Entry, Files, Kind, LiveFiles};

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::debugfs::{Debugfs, OffError};
-use super::error::{ControlError, Leftover, NotRestored};
+use super::checks::{check_note, check_others, check_processes, put_back_ended};
+use super::debugfs::OffError;
+use super::error::ControlError;
 use super::interface::{self, Choice, Interface};
-use super::others::{self, Module, Thread};
-use super::ownership::{Claim, Lock, Note, NoteError, Notes, Whose};
+use super::others::{self, Thread};
+use super::ownership::{Claim, Lock, Note, NoteError, Notes};
 use super::params::Params;
 use super::sysfs::{FileError, insist, retry};
 use super::system::System;
@@ -29,13 +30,6 @@ pub struct Options {
     pub interface: Choice,
 }
 
-/// Others that are to be switched off meanwhile.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct InTheWay {
-    kdamonds: Vec<usize>,
-    modules: Vec<Module>,
-}
-
 /// DAMON set up as [`Params`] say, and the way back, which is also written down:
 /// see [`super::ownership`].
 ///
@@ -43,17 +37,17 @@ struct InTheWay {
 /// Dropping it restores too; an error is then printed, in one line.
 #[derive(Debug)]
 pub struct Session {
-    system: System,
-    interface: Interface,
+    pub(super) system: System,
+    pub(super) interface: Interface,
     pids: Vec<u32>,
     /// How many kdamonds there are to switch on.
     nr_kdamonds: usize,
-    note: Note,
-    notes: Option<Notes>,
+    pub(super) note: Note,
+    pub(super) notes: Option<Notes>,
     /// Nothing is to be undone when this is dropped: it was reported, or it is
     /// to stay.
-    settled: bool,
-    _lock: Option<Lock>,
+    pub(super) settled: bool,
+    pub(super) lock: Option<Lock>,
 }
 
 impl Session {
@@ -90,7 +84,7 @@ impl Session {
             note,
             notes,
             settled: false,
-            _lock: lock,
+            lock,
         };
         if let Err(error) = session.begin() {
             // Nothing is changed without a note, so there is nothing to undo.
@@ -120,7 +114,7 @@ impl Session {
             note,
             notes: system.notes(),
             settled: false,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -158,7 +152,7 @@ impl Session {
         self.interface.stage(params)
     }
 
-    fn write_note(&self) -> Result<(), NoteError> {
+    pub(super) fn write_note(&self) -> Result<(), NoteError> {
         match &self.notes {
             Some(notes) => notes.write(&self.note),
             None => Ok(()),
@@ -336,88 +330,6 @@ impl Session {
             Err(error) => Err(self.undo_after(error.into())),
         }
     }
-
-    /// Switches our kdamonds off, puts DAMON's parameters back, and switches on
-    /// again what was switched off for it. What failed can be tried again by
-    /// another call; when everything is back, this does nothing.
-    ///
-    /// # Errors
-    /// What could not be put back, all of it.
-    pub fn restore(&mut self) -> Result<(), NotRestored> {
-        let mut left = Vec::new();
-        if let Err(error) = self.turn_off() {
-            left.push(Leftover::StillOn(error));
-        }
-        if self.note.staged && self.note.kdamonds.is_empty() {
-            match self.restore_parameters() {
-                Ok(()) => self.note.staged = false,
-                Err(leftover) => {
-                    self.note.staged = !leftover.is_final();
-                    left.push(leftover);
-                }
-            }
-        }
-        if !self.note.staged && !self.note.stopped.is_empty() {
-            // What comes on now must not be taken for somebody in the way.
-            let _ = self.write_note();
-            let resume = |&index: &usize| self.resume_kdamond(index);
-            let failed: Vec<usize> = keep_failing(&self.note.stopped, resume, &mut left);
-            self.note.stopped = failed;
-        }
-        // Tried even so: what is on may have ended by itself meanwhile.
-        let resume = |&module: &Module| self.resume_module(module);
-        let failed = keep_failing(&self.note.paused, resume, &mut left);
-        self.note.paused = failed;
-        let done = !self.note.staged
-            && self.note.kdamonds.is_empty()
-            && self.note.stopped.is_empty()
-            && self.note.paused.is_empty();
-        if let Some(notes) = &self.notes {
-            // What is left is still written down.
-            let noted = match done {
-                true => notes.remove(),
-                false => notes.write(&self.note),
-            };
-            left.extend(noted.err().map(Leftover::Note));
-        }
-        self.settled = !left.is_empty();
-        match left.is_empty() {
-            true => Ok(()),
-            false => Err(NotRestored(left)),
-        }
-    }
-
-    fn restore_parameters(&self) -> Result<(), Leftover> {
-        // Every count would be refused, after waiting for a lock that is free.
-        let running = insist(|| others::kdamonds(&self.system));
-        if let Some(kdamond) = running.ok().and_then(|all| all.into_iter().next()) {
-            return Err(Leftover::TakenOver(Box::new(kdamond)));
-        }
-        self.interface.restore(&self.note.saved)
-    }
-
-    fn resume_kdamond(&self, index: usize) -> Result<(), Leftover> {
-        let tree = self.system.admin();
-        let on = || match tree.read(interface::state(index))?.as_str() {
-            "on" => Ok(()),
-            _ => tree.write(interface::state(index), "on"),
-        };
-        insist(on).map_err(|error| Leftover::KdamondOff { index, error })
-    }
-
-    fn resume_module(&self, module: Module) -> Result<(), Leftover> {
-        let modules = self.system.module_tree();
-        let switch = module.switch();
-        modules
-            .insist(&switch, "Y")
-            .map_err(|error| Leftover::ModuleOff { module, error })?;
-        // A failed start is not always reported, but it always reads N.
-        match insist(|| modules.read_bool(&switch)) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Leftover::ModuleNotOn(module)),
-            Err(error) => Err(Leftover::ModuleOff { module, error }),
-        }
-    }
 }
 
 impl Drop for Session {
@@ -431,24 +343,6 @@ impl Drop for Session {
             let _ = writeln!(std::io::stderr(), "damo: {left}");
         }
     }
-}
-
-/// Does `work` to all, and returns those that fail and are to be tried again.
-fn keep_failing<T: Copy>(
-    all: &[T],
-    work: impl Fn(&T) -> Result<(), Leftover>,
-    left: &mut Vec<Leftover>,
-) -> Vec<T> {
-    let mut failed = Vec::new();
-    for one in all {
-        if let Err(leftover) = work(one) {
-            if !leftover.is_final() {
-                failed.push(*one);
-            }
-            left.push(leftover);
-        }
-    }
-    failed
 }
 
 /// Whether the kdamond that is on is the one that we started: somebody may have
@@ -467,74 +361,4 @@ pub(super) fn is_on(
     let tid = interface.tid(claim.index)?;
     // A thread that cannot be looked at is taken for ours by its id.
     Ok(tid == Some(ours.tid) && Thread::find(system, ours.tid).is_none_or(|now| now == ours))
-}
-
-fn check_processes(system: &System, pids: &[u32]) -> Result<(), ControlError> {
-    let proc = system.proc_tree();
-    match pids.iter().find(|&&pid| !proc.exists(pid.to_string())) {
-        Some(&pid) => Err(ControlError::NoProcess(pid)),
-        None => Ok(()),
-    }
-}
-
-/// Refuses if another damo uses DAMON, or left it in use.
-fn check_note(system: &System, notes: Option<&Notes>) -> Result<(), ControlError> {
-    match notes.map(Notes::read) {
-        None | Some(Whose::Nobodys) => Ok(()),
-        Some(Whose::Process(note)) => Err(ControlError::AnotherDamo(note.by)),
-        Some(Whose::Stale(note)) => Err(ControlError::Stale(note.left(system))),
-        Some(Whose::Ours(note)) => match note.running(system)?.first() {
-            Some(claim) => Err(ControlError::OursRuns {
-                index: claim.index,
-                by: note.by,
-            }),
-            None => Ok(()),
-        },
-    }
-}
-
-/// Puts back what was before an earlier `damo start`, whose kdamonds have all
-/// ended: that, and not what it has set, is what is to come back at the end.
-fn put_back_ended(
-    system: &System,
-    notes: Option<&Notes>,
-    lock: Option<Lock>,
-) -> Result<Option<Lock>, ControlError> {
-    match notes.map(Notes::read) {
-        Some(Whose::Ours(note)) => {
-            let mut ended = Session::resume(system, note, lock)?;
-            ended.restore().map_err(ControlError::Ended)?;
-            Ok(ended._lock.take())
-        }
-        _ => Ok(lock),
-    }
-}
-
-/// Refuses if anybody else is on who may not be switched off meanwhile.
-fn check_others(system: &System, options: Options) -> Result<InTheWay, ControlError> {
-    let mut found = InTheWay::default();
-    for kdamond in others::kdamonds(system)? {
-        if !options.force {
-            return Err(ControlError::KdamondRuns(Box::new(kdamond)));
-        }
-        found.kdamonds.push(kdamond.index);
-    }
-    for running in others::modules(system)? {
-        let may_stop = match running.module {
-            Module::Stat => options.pause_damon_stat,
-            Module::Reclaim | Module::LruSort => options.force,
-        };
-        if !may_stop {
-            return Err(ControlError::ModuleRuns(running));
-        }
-        found.modules.push(running.module);
-    }
-    if found == InTheWay::default()
-        && let Some(debugfs) = Debugfs::find(system)
-        && debugfs.is_on()?
-    {
-        let threads = others::kdamond_threads(system)?;
-        return Err(ControlError::DebugfsRuns { threads });
-    }
-    Ok(found)
 }
