@@ -16,7 +16,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use damo_user::control::debugfs::Debugfs;
-use damo_user::control::{Entry, Files, Kind, System};
+use damo_user::control::params::{Params, Region, Target};
+use damo_user::control::{Entry, Files, Kind, System, Write};
 use rustix::io::Errno;
 
 pub use rules::{State, Version};
@@ -138,4 +139,25 @@ impl Files for FakeDebugfs {
             file.is_some_and(|file| state.files().contains(&file))
         })
     }
+}
+
+/// A target with ranges.
+pub fn process(pid: u32, regions: &[(u64, u64)]) -> Target {
+    Target {
+        pid: Some(pid),
+        regions: regions
+            .iter()
+            .map(|&(start, end)| Region { start, end })
+            .collect(),
+        obsolete: false,
+    }
+}
+
+/// The writes for parameters: files and values.
+pub fn plan(version: Version, params: &Params) -> Vec<(String, String)> {
+    let writes = FakeDebugfs::new(version).debugfs().plan(params).unwrap();
+    writes
+        .into_iter()
+        .map(|Write { path, value }| (path, value))
+        .collect()
 }
