@@ -77,7 +77,7 @@ fn a_file_is_edited() {
     for (args, message) in [
         (
             &["3", "--add", "none.json"][..],
-            "--add none.json: there is no such file",
+            "--add none.json: No such file",
         ),
         (
             &["--remove", "one.json", "2"],
@@ -275,4 +275,98 @@ fn status_of_a_saved_file() {
     let (code, _, error) = damo(dir, &["status", "--input_file", "gone.json"]);
     assert_eq!(code, 1);
     assert!(error.contains("gone.json: cannot be read"), "{error}");
+}
+
+/// What `args damon` says of the only context.
+fn context(args: &str) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let words = ["args", "damon", "--raw"]
+        .into_iter()
+        .chain(args.split(' '));
+    let out = done(folder.path(), &words.collect::<Vec<_>>());
+    let json: Value = serde_json::from_str(&out).unwrap();
+    json["kdamonds"][0]["contexts"][0].clone()
+}
+
+#[test]
+fn ranges_of_a_process_stay() {
+    // vaddr would replace them by the mappings at its first update.
+    assert_eq!(context("42 -r 4096-8192")["ops"], "fvaddr");
+    assert_eq!(context("42 -r 4096-8192 --ops vaddr")["ops"], "vaddr");
+    assert_eq!(context("42")["ops"], "vaddr");
+    assert_eq!(context("42 42")["targets"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_quota_without_a_reset_interval_is_never_reset() {
+    let quotas = &context("42 --damos_action stat --damos_quotas 10 1G")["schemes"][0]["quotas"];
+    assert_eq!(quotas["reset_interval_ms"], u64::MAX, "{quotas}");
+}
+
+#[test]
+fn what_cannot_be_is_refused_by_option() {
+    let folder = tempfile::tempdir().unwrap();
+    for (line, says) in [
+        ("paddr -r 0-4G --nr_probes 99999999999999", "probes"),
+        ("paddr -r 0-4G --nr_probes 18446744073709551615 1", "probes"),
+        (
+            "42 --damos_action stat --damos_quota_space 0.9",
+            "--damos_quota_space 0.9",
+        ),
+        ("42 --sample -1", "--sample -1"),
+        (
+            "42 --damos_sz_region -1 3 --damos_action stat",
+            "--damos_sz_region -1",
+        ),
+        ("42 --kdamonds {}", "--kdamonds"),
+        ("+42", "+42"),
+        ("--kdamonds nosuch", "--kdamonds nosuch"),
+        ("42 -c nosuch.txt", "--schemes nosuch.txt"),
+    ] {
+        let words = ["args", "damon"].into_iter().chain(line.split(' '));
+        refused(folder.path(), &words.collect::<Vec<_>>(), says);
+    }
+    let filter =
+        r#"{"kdamonds":[{"contexts":[{"schemes":[{"filters":[{"filter_type":"anon"}]}]}]}]}"#;
+    refused(folder.path(), &["args", "damon", filter], "matching");
+    refused(
+        folder.path(),
+        &["start", r#"{"kdamonds":[]}"#],
+        "no kdamonds",
+    );
+}
+
+#[test]
+fn the_peers_plain_numbers_are_told_by_the_address_unit() {
+    // Its ages are in nanoseconds then, also where no share tells.
+    let json = r#"{"kdamonds":[{"contexts":[{"addr_unit":"1","targets":[{"pid":42,"regions":[]}],
+        "schemes":[{"action":"pageout","access_pattern":{"age":{"min":"60000000000","max":"max"}}}]}]}]}"#;
+    let folder = tempfile::tempdir().unwrap();
+    let out = done(folder.path(), &["args", "damon", "--raw", json]);
+    let json: Value = serde_json::from_str(&out).unwrap();
+    let age = &json["kdamonds"][0]["contexts"][0]["schemes"][0]["access_pattern"]["age"];
+    assert_eq!(age["min"], 60_000_000, "{age}");
+}
+
+#[test]
+fn what_has_no_effect_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |line: &str| {
+        let words = ["start", "--dry-run"].into_iter().chain(line.split(' '));
+        damo(folder.path(), &words.collect::<Vec<_>>()).2
+    };
+    let said_of = |line: &str, what: &str| assert!(said(line).contains(what), "{line}");
+    said_of(
+        "42 --damos_action pageout --damos_filter reject memcg /a",
+        "--damos_filter memcg",
+    );
+    said_of("42 --damos_action lru_prio", "--damos_action lru_prio");
+    said_of("paddr -r 0-4G --damos_action cold", "--damos_action cold");
+    for fine in [
+        "42 --damos_action pageout --damos_filter reject addr 0 4096",
+        "paddr -r 0-4G --damos_action pageout --damos_filter reject anon",
+        "42 --damos_action stat --damos_filter reject anon",
+    ] {
+        assert!(!said(fine).contains("--damos"), "{fine}: {}", said(fine));
+    }
 }

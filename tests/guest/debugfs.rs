@@ -95,6 +95,8 @@ fn the_documents_examples_are_what_damo_writes() {
     scene
         .run(&[
             "start",
+            "--ops",
+            "vaddr",
             "--interface",
             "debugfs",
             "-s",

@@ -9,7 +9,7 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::Value;
 
 use super::params::{Deduced, ParamArgs, is_json, parse_params, text_or_file};
-use super::{Outcome, UsageError};
+use super::{Outcome, UsageError, target};
 use crate::control::params::{Kdamond, Params, Region, yaml_of};
 use crate::sys::command_line::CommandLine;
 use crate::sys::iomem;
@@ -175,7 +175,17 @@ impl DamonArgs {
             .iter()
             .flat_map(|word| word.split_whitespace())
             .collect();
-        let pids: Option<Vec<u32>> = words.iter().map(|word| word.parse().ok()).collect();
+        if self.params.says_everything() && !words.is_empty() {
+            return Err(UsageError(format!(
+                "--kdamonds and the target '{}': the first says everything; leave the second out",
+                words.join(" ")
+            ))
+            .into());
+        }
+        let pids = match words.is_empty() {
+            true => Some(Vec::new()),
+            false => target::pids(&words.iter().map(Into::into).collect::<Vec<_>>())?,
+        };
         let deduced = match (words.as_slice(), pids) {
             (["paddr"], _) => Deduced {
                 physical: true,

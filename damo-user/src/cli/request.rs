@@ -2,7 +2,7 @@
 //! what may be done to others.
 
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{Write, stderr};
 use std::path::Path;
 
 use anyhow::Result;
@@ -94,6 +94,10 @@ impl RequestArgs {
             Deduction::Params(params) => (params, None),
             Deduction::Target(deduced, command) => (self.what.params.params(&deduced)?, command),
         };
+        if params.kdamonds.is_empty() {
+            let text = "these parameters have no kdamonds: there is nothing to switch on";
+            return Err(UsageError(text.to_owned()).into());
+        }
         if let Some(index) = first_obsolete(&params) {
             return Err(UsageError(format!(
                 "--obsolete_targets {index}: only what DAMON watches already can be taken away; leave the target out, or use damo tune"
@@ -107,11 +111,20 @@ impl RequestArgs {
             ))
             .into());
         }
+        tell_of_idle(&params);
         Ok(Request {
             params,
             command,
             options,
         })
+    }
+}
+
+/// Says what DAMON will take and do nothing about.
+pub fn tell_of_idle(params: &Params) {
+    for sentence in params.idle() {
+        // Nothing is left to be done about a closed stderr.
+        let _ = writeln!(stderr(), "damo: {sentence}");
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::UsageError;
-use super::params::{Deduced, ParamArgs, parse_params};
+use super::params::{Deduced, ParamArgs, is_json, parse_params};
 use crate::control::params::{Params, Region};
 use crate::sys::command_line::{CommandError, CommandLine};
 use crate::sys::iomem;
@@ -82,7 +82,7 @@ impl TargetArgs {
             Target::Physical => deduced.physical = true,
             Target::None => deduced.physical = otherwise && self.params.names_no_target(),
         }
-        if deduced.physical || self.params.wants_ram() {
+        if (deduced.physical && !self.params.names_regions()) || self.params.wants_ram() {
             usable()?;
             let ram = iomem::system_ram()?.into_iter();
             deduced.ram = ram.map(|(start, end)| Region { start, end }).collect();
@@ -108,6 +108,9 @@ impl TargetArgs {
             if only == "paddr" {
                 return Ok(Target::Physical);
             }
+            if let Some(text) = only.to_str().filter(|text| is_json(text)) {
+                return Ok(Target::Params(self.alone("the target", text)?));
+            }
             if let Some(params) = self.file(Path::new(only))? {
                 return Ok(Target::Params(params));
             }
@@ -128,22 +131,27 @@ impl TargetArgs {
             return Ok(None);
         }
         let name = path.display().to_string();
+        let text =
+            fs::read_to_string(path).map_err(|error| UsageError(format!("{name}: {error}")))?;
+        self.alone(&name, &text).map(Some)
+    }
+
+    /// Parameters of a text that says everything.
+    fn alone(&self, name: &str, text: &str) -> Result<Params> {
         if !self.params.is_empty() {
             let text = format!("{name}: says everything; leave the other options out");
             return Err(UsageError(text).into());
         }
-        let text =
-            fs::read_to_string(path).map_err(|error| UsageError(format!("{name}: {error}")))?;
-        let params = parse_params(&name, &text)?;
+        let params = parse_params(name, text)?;
         let checked = params.validate();
         checked.map_err(|error| UsageError(format!("{name}: {error}")))?;
-        Ok(Some(params))
+        Ok(params)
     }
 }
 
 /// The words, if all are made of digits: `$(pidof …)` may give several in one
 /// argument.
-fn pids(words: &[OsString]) -> Result<Option<Vec<u32>>, UsageError> {
+pub fn pids(words: &[OsString]) -> Result<Option<Vec<u32>>, UsageError> {
     let texts: Option<Vec<&str>> = words.iter().map(|word| word.to_str()).collect();
     let numbers: Vec<&str> = texts
         .iter()

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::request::print_write;
+use super::request::{print_write, tell_of_idle};
 use super::target::{Deduction, TargetArgs};
 use super::{Outcome, UsageError};
 use crate::control::params::Params;
@@ -83,6 +83,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome> {
     }
     tuning.refresh()?;
     let params = args.params(&deduction, tuning.before())?;
+    tell_of_idle(&params);
     tuning.commit(&params)?;
     Ok(Outcome::Done)
 }

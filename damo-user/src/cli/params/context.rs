@@ -134,6 +134,11 @@ fn completed(
     if deduced.physical || (no_process && !context.targets.is_empty()) {
         context.ops = Ops::Paddr;
     }
+    // With vaddr, the first look at the mappings would take their place.
+    let ranged = |target: &Target| target.pid.is_some() && !target.regions.is_empty();
+    if !context.targets.is_empty() && context.targets.iter().all(ranged) {
+        context.ops = Ops::Fvaddr;
+    }
     args.set(&mut context.ops, "ops", index, |word| {
         let all = [Ops::Vaddr, Ops::Fvaddr, Ops::Paddr];
         let known = all.into_iter().find(|ops| ops.keyword() == word);
@@ -315,6 +320,9 @@ fn nr_regions(args: &ParamArgs, index: usize) -> Result<NrRegions, UsageError> {
     Ok(regions)
 }
 
+/// So many are not allowed anyway.
+const MOST_PROBES: usize = 10_000;
+
 pub(super) fn probes(args: &ParamArgs) -> Result<Vec<Probe>, UsageError> {
     let mut filters: Vec<Filter> = Vec::new();
     for words in args.uses("probe_filter") {
@@ -322,7 +330,11 @@ pub(super) fn probes(args: &ParamArgs) -> Result<Vec<Probe>, UsageError> {
     }
     let per_probe = counts(args, "nr_probe_filters")?;
     let weights = args.all("probe_weight", number)?;
-    let probes: usize = counts(args, "nr_probes")?.iter().sum();
+    // Far more than there can be, far less than memory: a rule says how many.
+    let probes = counts(args, "nr_probes")?
+        .iter()
+        .fold(0_usize, |sum, count| sum.saturating_add(*count))
+        .min(MOST_PROBES);
     let probes = probes
         .max(per_probe.len())
         .max(weights.len())

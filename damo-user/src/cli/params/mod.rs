@@ -61,7 +61,9 @@ impl clap::Args for ParamArgs {
                 .help(option.help)
                 .help_heading(option.heading)
                 .action(ArgAction::Append)
-                .num_args(least..=most);
+                .num_args(least..=most)
+                // For our own words about it.
+                .allow_negative_numbers(most > 0);
             arg = if most == 0 {
                 // Each use of a flag has its place on the command line, too.
                 arg.default_missing_value("")
@@ -172,6 +174,11 @@ impl ParamArgs {
     /// Whether one option says everything.
     pub fn says_everything(&self) -> bool {
         !self.uses("kdamonds").is_empty()
+    }
+
+    /// Whether addresses to watch are named.
+    pub fn names_regions(&self) -> bool {
+        !self.uses("regions").is_empty()
     }
 
     /// Whether nothing says what to watch.
@@ -310,7 +317,8 @@ pub fn is_json(text: &str) -> bool {
 /// # Errors
 /// There is such a file, and it cannot be read.
 pub fn text_or_file(option: &str, text: &str) -> Result<String, UsageError> {
-    if text.contains(['\n', '{', '[']) || !Path::new(text).is_file() {
+    let is_text = text.contains(['\n', '{', '[', ' ', ':']) || text.is_empty();
+    if is_text && !Path::new(text).is_file() {
         return Ok(text.to_owned());
     }
     std::fs::read_to_string(text).map_err(|error| UsageError(format!("{option} {text}: {error}")))

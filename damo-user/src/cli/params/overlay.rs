@@ -3,7 +3,7 @@
 use super::context::{self, counts};
 use super::marked;
 use super::{Deduced, ParamArgs, UsageError};
-use crate::control::params::{Context, Params, Scheme, Target};
+use crate::control::params::{Context, FilterKind, Params, Scheme, Target};
 
 impl ParamArgs {
     /// `before`, with what was typed in its place: options of a context go to
@@ -39,7 +39,7 @@ impl ParamArgs {
                 kdamond.refresh_ms = typed.refresh_ms;
             }
             for (context, typed) in kdamond.contexts.iter_mut().zip(&typed.contexts) {
-                self.context(context, typed, index, deduced);
+                self.context(context, typed, index, deduced)?;
                 if self.uses("schemes").is_empty() {
                     self.schemes(&mut context.schemes, &typed.schemes, schemes);
                 } else {
@@ -65,6 +65,10 @@ impl ParamArgs {
                 && !["damos_nr_filters", "damos_nr_quota_goals"].contains(name)
         });
         let most = of_schemes.map(|(_, uses)| uses.len()).max().unwrap_or(0);
+        // How many an option counts, in words of one use.
+        let counted = ["damos_nr_filters", "damos_nr_quota_goals"];
+        let counted = counted.iter().filter_map(|name| self.nth(name, 0));
+        let most = counted.map(<[String]>::len).max().unwrap_or(0).max(most);
         let schemes: Vec<&Scheme> = before
             .contexts()
             .flat_map(|(.., context)| &context.schemes)
@@ -86,6 +90,10 @@ impl ParamArgs {
             }
         }
         let actions = typed.uses.entry("damos_action").or_default();
+        // Schemes that are given as a whole have their actions.
+        if self.uses("damos_action").is_empty() && !self.uses("schemes").is_empty() {
+            actions.clear();
+        }
         let count = actions.len();
         if count == 0 {
             typed.uses.remove("damos_action");
@@ -99,12 +107,28 @@ impl ParamArgs {
         typed
     }
 
-    fn context(&self, context: &mut Context, typed: &Context, index: usize, deduced: &Deduced) {
+    fn context(
+        &self,
+        context: &mut Context,
+        typed: &Context,
+        index: usize,
+        deduced: &Deduced,
+    ) -> Result<(), UsageError> {
         let named = |name: &str| self.nth(name, index).is_some();
         if named("ops") {
             context.ops = typed.ops;
         }
-        if named("damon_addr_unit") {
+        if named("damon_addr_unit") && context.addr_unit != typed.addr_unit {
+            let filters = context.schemes.iter().flat_map(|scheme| &scheme.filters);
+            let mut kinds = filters.map(|filter| &filter.kind);
+            if self.uses("regions").is_empty()
+                || kinds.any(|kind| matches!(kind, FilterKind::Addr(_)))
+            {
+                return Err(UsageError(format!(
+                    "--damon_addr_unit {}: addresses that are set would mean others; use --replace",
+                    typed.addr_unit
+                )));
+            }
             context.addr_unit = typed.addr_unit;
         }
         let (intervals, new) = (&mut context.intervals, &typed.intervals);
@@ -142,6 +166,7 @@ impl ParamArgs {
         } else if ranges {
             replace_ranges(&mut context.targets, &typed.targets);
         }
+        Ok(())
     }
 
     /// `first`: how many schemes the contexts before have.
@@ -180,7 +205,7 @@ impl ParamArgs {
         if named("damos_wmarks") {
             scheme.watermarks.clone_from(&new.watermarks);
         }
-        if !new.filters.is_empty() || named("damos_nr_filters") {
+        if !new.filters.is_empty() || self.is_cleared("damos_filter", "damos_nr_filters", index) {
             scheme.filters.clone_from(&new.filters);
         }
         let (quotas, wanted) = (&mut scheme.quotas, &new.quotas);
@@ -204,9 +229,17 @@ impl ParamArgs {
             quotas.fail_charge_num = wanted.fail_charge_num;
             quotas.fail_charge_denom = wanted.fail_charge_denom;
         }
-        if !wanted.goals.is_empty() || named("damos_nr_quota_goals") {
+        if !wanted.goals.is_empty()
+            || self.is_cleared("damos_quota_goal", "damos_nr_quota_goals", index)
+        {
             quotas.goals.clone_from(&wanted.goals);
         }
+    }
+
+    /// Whether a list is to be empty: its number is given, and nothing for any.
+    fn is_cleared(&self, list: &str, number: &str, index: usize) -> bool {
+        let words = self.nth(number, 0);
+        self.uses(list).is_empty() && words.is_some_and(|words| index < words.len())
     }
 
     /// Options that point at what is there, or will be.

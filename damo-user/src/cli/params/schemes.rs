@@ -223,6 +223,10 @@ fn quotas(args: &ParamArgs, index: usize) -> Result<Quotas, UsageError> {
         for ((place, parse), word) in places.into_iter().zip(words) {
             *place = value(NAME, word, parse)?;
         }
+        if words.len() < 3 {
+            // Once and for all, as the peer has it.
+            quotas.reset_interval_ms = u64::MAX;
+        }
     } else if used.is_some() {
         args.set(
             &mut quotas.reset_interval_ms,

@@ -315,7 +315,7 @@ fn refusals_name_the_option() {
             "42 --damos_action stat --damos_quota_goal node_mem_used_bp 50% complement 0",
             "--damos_quota_goal node_mem_used_bp 50% complement 0: no kernel up to 7.3",
         ),
-        ("--schemes 7 42", "--schemes: line 1: 1 fields"),
+        ("--schemes 7 42", "--schemes 7: No such file"),
         ("--kdamonds [] --sample 1", "--kdamonds and --sample"),
         ("42 --minr 2", "--minr 2: must be at least 3"),
     ] {

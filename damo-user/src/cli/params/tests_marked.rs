@@ -17,8 +17,7 @@ fn addresses_in_units() {
         FilterKind::Addr(region(1, 3))
     );
     // Json has DAMON's own.
-    let json =
-        r#"[{"filters":[{"filter_type":"addr","address_range":{"start":4096,"end":8193}}]}]"#;
+    let json = r#"[{"filters":[{"filter_type":"addr","matching":true,"address_range":{"start":4096,"end":8193}}]}]"#;
     let typed = context(&format!("--damon_addr_unit 4096 --schemes {json} paddr"));
     assert_eq!(
         typed.schemes[0].filters[0].kind,

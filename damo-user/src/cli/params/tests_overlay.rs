@@ -197,6 +197,26 @@ fn addresses_are_in_bytes_also_where_units_are_others() {
 }
 
 #[test]
+fn lists_of_later_schemes_are_reached_by_counts() {
+    let filters = |line: &str| -> Vec<usize> {
+        let new = tuned(line).unwrap();
+        let schemes = &new.kdamonds[0].contexts[0].schemes;
+        schemes.iter().map(|scheme| scheme.filters.len()).collect()
+    };
+    assert_eq!(
+        filters("--damos_filter reject anon --damos_nr_filters 0 1"),
+        [2, 1]
+    );
+    assert_eq!(filters("--damos_nr_filters 0"), [0, 0]);
+}
+
+#[test]
+fn schemes_given_as_a_whole_get_no_others() {
+    let error = tuned("--schemes [{\"action\":\"stat\"}] --damos_age 60s max").unwrap_err();
+    assert!(error.to_string().contains("--damos_action"), "{error}");
+}
+
+#[test]
 fn what_cannot_be_is_refused() {
     for (line, says) in [
         ("--obsolete_targets 2", "--obsolete_targets 2: there are 2"),
@@ -205,6 +225,7 @@ fn what_cannot_be_is_refused() {
         ("--sample 1s", "--sample 1s above --aggr 70ms"),
         ("--ops vaddr --ops vaddr", "there are 1"),
         ("--damon_ctx --sample 1ms", "--replace"),
+        ("--damon_addr_unit 4096", "--damon_addr_unit 4096"),
     ] {
         let error = tuned(line).unwrap_err().to_string();
         assert!(error.contains(says), "{line}: {error}");

@@ -1,7 +1,7 @@
 //! Which memory a scheme leaves alone, or a probe asks for.
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 
 use super::{Region, Release, form};
 
@@ -94,8 +94,8 @@ impl FilterKind {
 #[serde(default, deny_unknown_fields)]
 struct FilterForm {
     filter_type: String,
-    #[serde(deserialize_with = "form::boolean")]
-    matching: bool,
+    #[serde(deserialize_with = "some_boolean")]
+    matching: Option<bool>,
     #[serde(deserialize_with = "form::boolean", alias = "filter_pass")]
     allow: bool,
     #[serde(alias = "path")]
@@ -119,7 +119,7 @@ impl TryFrom<FilterForm> for Filter {
 
     fn try_from(form: FilterForm) -> Result<Filter, String> {
         let kind = form.filter_type.as_str();
-        let needs = |key: &str| format!("a filter of type {kind} needs the key {key}");
+        let needs = |key: &str| needs_of(&form.filter_type, key);
         let kind = match kind {
             "anon" => FilterKind::Anon,
             "active" => FilterKind::Active,
@@ -144,10 +144,21 @@ impl TryFrom<FilterForm> for Filter {
         };
         Ok(Filter {
             kind,
-            matching: form.matching,
+            // Without it, a filter could mean its opposite.
+            matching: form
+                .matching
+                .ok_or_else(|| needs_of(&form.filter_type, "matching"))?,
             allow: form.allow,
         })
     }
+}
+
+fn needs_of(kind: &str, key: &str) -> String {
+    format!("a filter of type {kind} needs the key {key}")
+}
+
+fn some_boolean<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
+    form::boolean(from).map(Some)
 }
 
 /// No such type of filter.

@@ -14,6 +14,7 @@ mod features;
 mod filter;
 pub(super) mod foreign;
 pub(super) mod form;
+mod idle;
 pub(super) mod json;
 mod omit;
 mod peers_raw;

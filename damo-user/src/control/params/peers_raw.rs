@@ -5,22 +5,27 @@
 use serde_json::Value;
 
 /// Gives those times their unit, if the json is of that form: nothing else
-/// writes shares with decimals and without a percent sign.
+/// writes shares with decimals and without a percent sign, or an address unit
+/// as a text without a unit.
 pub(super) fn with_units(json: &mut Value) {
-    if has_shares_with_decimals(json) {
+    if is_peers_raw(json) {
         name_units(json);
     }
 }
 
-fn has_shares_with_decimals(json: &Value) -> bool {
+fn is_peers_raw(json: &Value) -> bool {
     match json {
         Value::Object(all) => all.iter().any(|(key, value)| match value {
+            // Always there; without units only the peer quotes it.
+            Value::String(text) if key == "addr_unit" => {
+                !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit())
+            }
             Value::String(text) if key.ends_with("_permil") || key.ends_with("_bp") => {
                 text.contains('.') && !text.contains('%')
             }
-            value => has_shares_with_decimals(value),
+            value => is_peers_raw(value),
         }),
-        Value::Array(list) => list.iter().any(has_shares_with_decimals),
+        Value::Array(list) => list.iter().any(is_peers_raw),
         _ => false,
     }
 }

@@ -336,7 +336,7 @@ impl Page {
         }
         line.push_str(filter.kind.keyword());
         let argument = match &filter.kind {
-            FilterKind::Memcg(path) => path.clone(),
+            FilterKind::Memcg(path) => path.escape_debug().to_string(),
             FilterKind::Addr(range) => self.region(range),
             FilterKind::Target(index) => self.number(*index),
             FilterKind::HugepageSize { min, max } => {

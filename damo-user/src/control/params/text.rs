@@ -33,7 +33,17 @@ pub fn size(text: &str) -> Result<u64, String> {
     match text.trim().strip_prefix("0x") {
         Some(hex) => u64::from_str_radix(hex, 16)
             .map_err(|_| format!("'{text}' is not a hexadecimal number of 64 bits")),
-        None => parse_size(text).map_err(|error| error.to_string()),
+        None => match parse_size(text).map_err(|error| error.to_string())? {
+            // Cut off, it would be nothing, which DAMON takes for "no limit".
+            bytes
+                if bytes < 2
+                    && text.contains('.')
+                    && text.trim().parse::<f64>() != Ok(bytes as f64) =>
+            {
+                Err(format!("'{text}' is not a whole number of bytes"))
+            }
+            bytes => Ok(bytes),
+        },
     }
 }
 

@@ -71,7 +71,9 @@ impl KdamondResults {
 impl fmt::Display for KdamondResults {
     /// `state: on, pid: 1234`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "state: {}", self.state.as_deref().unwrap_or("unknown"))?;
+        // A file's may be anything.
+        let state = self.state.as_deref().unwrap_or("unknown");
+        write!(f, "state: {}", state.escape_debug())?;
         if let Some(pid) = self.pid {
             write!(f, ", pid: {pid}")?;
         }
