@@ -4,11 +4,10 @@
 mod common;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use common::fake_kernel::{FakeKernel, Fault, STAT, Version};
-use common::fixtures::{PAUSE, PID, kernel, params};
-use damo_user::control::{Commit, ControlError, Options, Saved, Session, Stop, System, Tuning};
+use common::fixtures::{PAUSE, PID, edit_note, kernel, noted, params, start};
+use damo_user::control::{Commit, ControlError, Options, Saved, Session, Stop, Tuning};
 use rustix::io::Errno;
 
 const FORCE: Options = Options {
@@ -16,30 +15,11 @@ const FORCE: Options = Options {
     ..PAUSE
 };
 
-fn noted(kernel: &Arc<FakeKernel>, run: &Path) -> System {
-    let mut system = kernel.system();
-    system.run = Some(run.join("damo"));
-    system.boot_id = "this boot".to_owned();
-    system
-}
-
-fn start(system: &System) {
-    let mut session = Session::prepare(system, &params(), PAUSE).unwrap();
-    session.turn_on().unwrap();
-    session.leave().unwrap();
-}
-
 /// As if its writer had been killed after it wrote this.
 fn leave_note(run: &Path, text: &[u8]) {
     let note = run.join("damo/kdamonds");
     std::fs::write(&note, text).unwrap();
-    edit(&note, |note| note["by"]["start_ticks"] = 1.into());
-}
-
-fn edit(path: &Path, change: impl FnOnce(&mut serde_json::Value)) {
-    let mut note = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    change(&mut note);
-    std::fs::write(path, note.to_string()).unwrap();
+    edit_note(run, |note| note["by"]["start_ticks"] = 1.into());
 }
 
 /// Somebody else's kdamond 0, on.
@@ -170,7 +150,6 @@ fn a_tune_killed_at_any_write_is_put_back_by_the_next() {
             times: usize::MAX - at,
             errno: Errno::IO,
         }));
-        let note = run.path().join("damo/kdamonds");
         let done = tuning.commit(&params).is_ok();
         kernel.fail_write(None);
         if done {
@@ -179,7 +158,7 @@ fn a_tune_killed_at_any_write_is_put_back_by_the_next() {
         }
         // Killed, it would not have taken its note back, nor the files.
         let saved: serde_json::Value = serde_json::from_slice(&former).unwrap();
-        edit(&note, |note| note["tuning"] = saved);
+        edit_note(run.path(), |note| note["tuning"] = saved);
         let next = Tuning::begin(&system, false, Commit::Everything).unwrap();
         assert_eq!(next.before().kdamonds[0].contexts[0].nr_regions.max, 1000);
         assert!(before == kernel.dump(), "not put back, killed at {at}");

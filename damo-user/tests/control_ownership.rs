@@ -7,36 +7,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::fake_kernel::{FakeKernel, Fault, STAT, State, Version, When};
-use common::fixtures::{PAUSE, PID, kernel, params, unharmed};
+use common::fixtures::{PAUSE, PID, edit_note, kernel, noted, params, start, unharmed};
 use damo_user::control::ownership::Whose;
 use damo_user::control::params::Params;
-use damo_user::control::{Commit, ControlError, Options, Session, Stop, System, Tuning};
+use damo_user::control::{Commit, ControlError, Options, Session, Stop, Tuning};
 use rustix::io::Errno;
-
-/// A kernel on which things are written down in `run`.
-fn noted(kernel: &Arc<FakeKernel>, run: &Path) -> System {
-    let mut system = kernel.system();
-    system.run = Some(run.join("damo"));
-    system.boot_id = "this boot".to_owned();
-    system
-}
-
-fn start(system: &System) {
-    let mut session = Session::prepare(system, &params(), PAUSE).unwrap();
-    session.turn_on().unwrap();
-    session.leave().unwrap();
-}
 
 /// As if the process that wrote the note had been killed since.
 fn kill_its_writer(run: &Path) {
-    edit(run, |note| note["by"]["start_ticks"] = 1.into());
-}
-
-fn edit(run: &Path, change: impl FnOnce(&mut serde_json::Value)) {
-    let path = run.join("damo/kdamonds");
-    let mut note = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    change(&mut note);
-    std::fs::write(&path, note.to_string()).unwrap();
+    edit_note(run, |note| note["by"]["start_ticks"] = 1.into());
 }
 
 #[test]

@@ -77,16 +77,6 @@ pub struct Report {
     pub status: Option<child::Ended>,
 }
 
-/// Says, changing nothing, why there can be no recording at all: no rights, no
-/// DAMON, or somebody else uses it. [`record`] asks this first, too.
-///
-/// # Errors
-/// Why not.
-pub fn check(options: ControlOptions) -> Result<(), RecordError> {
-    Session::check(&System::live(), options)?;
-    Ok(())
-}
-
 /// Records until the target ends, the time is up or a signal comes.
 ///
 /// # Errors

@@ -1,9 +1,10 @@
 //! A kernel that somebody else uses too, and what we want of it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use damo_user::control::params::{Context, Params, Region, Target};
-use damo_user::control::{Choice, Options};
+use damo_user::control::{Choice, Options, Session, System};
 
 use super::fake_kernel::{FakeKernel, STAT, Version};
 
@@ -42,6 +43,29 @@ pub fn kernel(version: Version) -> Arc<FakeKernel> {
 pub fn unharmed(kernel: &FakeKernel, before: &impl PartialEq<Dump>, when: &str) {
     assert!(*before == kernel.dump(), "changed: {when}");
     assert_eq!(kernel.state(|state| state.bug.clone()), None, "{when}");
+}
+
+/// A kernel on which things are written down in `run`.
+pub fn noted(kernel: &Arc<FakeKernel>, run: &Path) -> System {
+    let mut system = kernel.system();
+    system.run = Some(run.join("damo"));
+    system.boot_id = "this boot".to_owned();
+    system
+}
+
+/// As `damo start` leaves it.
+pub fn start(system: &System) {
+    let mut session = Session::prepare(system, &params(), PAUSE).unwrap();
+    session.turn_on().unwrap();
+    session.leave().unwrap();
+}
+
+/// Changes what is written down.
+pub fn edit_note(run: &Path, change: impl FnOnce(&mut serde_json::Value)) {
+    let path = run.join("damo/kdamonds");
+    let mut note = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    change(&mut note);
+    std::fs::write(path, note.to_string()).unwrap();
 }
 
 pub type Dump = std::collections::BTreeMap<std::path::PathBuf, String>;
