@@ -175,13 +175,7 @@ impl DamonArgs {
             .iter()
             .flat_map(|word| word.split_whitespace())
             .collect();
-        if self.params.says_everything() && !words.is_empty() {
-            return Err(UsageError(format!(
-                "--kdamonds and the target '{}': the first says everything; leave the second out",
-                words.join(" ")
-            ))
-            .into());
-        }
+        self.params.take_target(words.join(" ").as_ref())?;
         let pids = match words.is_empty() {
             true => Some(Vec::new()),
             false => target::pids(&words.iter().map(Into::into).collect::<Vec<_>>())?,
@@ -225,10 +219,7 @@ impl DamonArgs {
                 .into());
             }
         };
-        if !self.params.is_empty() {
-            let message = format!("{words}: says everything; leave the other options out");
-            return Err(UsageError(message).into());
-        }
+        self.params.leave_all_to(&words)?;
         valid(parse_params(&words, &text)?)
     }
 }

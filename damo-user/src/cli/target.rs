@@ -64,14 +64,8 @@ impl TargetArgs {
     ) -> Result<Deduction> {
         let mut deduced = Deduced::default();
         let mut command = None;
-        let words = self.words();
-        if self.params.says_everything() && !words.is_empty() {
-            return Err(UsageError(format!(
-                "--kdamonds and the target '{}': the first says everything; leave the second out",
-                words.join(OsStr::new(" ")).display()
-            ))
-            .into());
-        }
+        let words = self.words().join(OsStr::new(" "));
+        self.params.take_target(&words)?;
         match self.target()? {
             Target::Params(params) => return Ok(Deduction::Params(params)),
             Target::Pids(pids) => deduced.pids = pids,
@@ -138,10 +132,7 @@ impl TargetArgs {
 
     /// Parameters of a text that says everything.
     fn alone(&self, name: &str, text: &str) -> Result<Params> {
-        if !self.params.is_empty() {
-            let text = format!("{name}: says everything; leave the other options out");
-            return Err(UsageError(text).into());
-        }
+        self.params.leave_all_to(name)?;
         let params = parse_params(name, text)?;
         let checked = params.validate();
         checked.map_err(|error| UsageError(format!("{name}: {error}")))?;

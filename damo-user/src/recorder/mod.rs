@@ -28,7 +28,7 @@ use crate::sys::command_line::CommandLine;
 use crate::sys::host::Host;
 use crate::sys::output::Output;
 use crate::sys::process::Process;
-use crate::watch::{Signals, Watched};
+use crate::watch::{self, Signals, Watched};
 
 pub use error::RecordError;
 pub use pump::Ended;
@@ -83,12 +83,8 @@ pub struct Report {
 /// Something could not be set up, or the file could not be written to its end.
 /// DAMON is put back and a started command is ended first, either way.
 pub fn record(plan: Plan) -> Result<Report, RecordError> {
-    // One thread: whoever starts a held command must also release it.
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(RecordError::Runtime)?
-        .block_on(run(plan))
+    let runtime = watch::runtime().map_err(RecordError::Runtime)?;
+    runtime.block_on(run(plan))
 }
 
 async fn run(mut plan: Plan) -> Result<Report, RecordError> {

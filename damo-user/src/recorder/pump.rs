@@ -18,7 +18,7 @@ use crate::store::{Reader, Stats, Writer};
 use crate::sys::clock;
 use crate::sys::process::Process;
 use crate::sys::readiness::Readiness;
-use crate::watch::{Signals, all_gone};
+use crate::watch::{Signals, after, all_gone};
 
 /// What ended a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,12 +86,7 @@ impl Pump {
         let ring = ring.and_then(Readiness::of).map_err(RecordError::Runtime)?;
         let targets = all_gone(gone);
         tokio::pin!(targets);
-        let over = async {
-            match timeout {
-                Some(timeout) => tokio::time::sleep(timeout).await,
-                None => std::future::pending().await,
-            }
-        };
+        let over = after(timeout);
         tokio::pin!(over);
         let mut ticks = tokio::time::interval(tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

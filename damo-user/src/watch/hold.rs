@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::{Signals, WatchError, Watched, all_gone};
+use super::{Signals, WatchError, Watched, after, all_gone, runtime};
 use crate::control::params::Params;
 use crate::control::{ControlError, FileError, NotRestored, Options, Session, System};
 use crate::sys::caller::{Caller, CallerError};
@@ -137,13 +137,6 @@ pub fn leave(holding: Holding) -> Result<Vec<u32>, HoldError> {
     })
 }
 
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    // One thread: whoever starts a held command must also release it.
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-}
-
 fn switch_on(mut holding: Holding) -> Result<On, HoldError> {
     // Caught from here on: a signal during set-up must not skip putting back.
     let signals = Signals::listen()?;
@@ -170,12 +163,7 @@ async fn wait(
     timeout: Option<Duration>,
     signals: &mut Signals,
 ) -> Result<Ended, HoldError> {
-    let over = async {
-        match timeout {
-            Some(timeout) => tokio::time::sleep(timeout).await,
-            None => std::future::pending().await,
-        }
-    };
+    let over = after(timeout);
     tokio::pin!(gone, over);
     let mut asks = tokio::time::interval(ASK);
     loop {

@@ -6,6 +6,9 @@ mod signals;
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
 
 pub use hold::{Ended, HoldError, Holding, hold, leave};
 pub use signals::Signals;
@@ -91,6 +94,23 @@ impl Watched {
             processes.push(command.pidfd()?);
         }
         Ok((processes, command))
+    }
+}
+
+/// What everything that watches runs on: one thread, since whoever starts a held
+/// command must also release it.
+///
+/// # Errors
+/// The process cannot do asynchronous I/O.
+pub fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// Resolves after that time; never, if there is none.
+pub async fn after(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -15,6 +15,7 @@ mod refused;
 mod schemes;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::Path;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
@@ -171,9 +172,31 @@ impl ParamArgs {
         }
     }
 
-    /// Whether one option says everything.
-    pub fn says_everything(&self) -> bool {
-        !self.uses("kdamonds").is_empty()
+    /// Refuses a target beside `--kdamonds`, which says everything.
+    ///
+    /// # Errors
+    /// Both are there.
+    pub fn take_target(&self, words: &OsStr) -> Result<(), UsageError> {
+        match self.uses("kdamonds").is_empty() || words.is_empty() {
+            true => Ok(()),
+            false => Err(UsageError(format!(
+                "--kdamonds and the target '{}': the first says everything; leave the second out",
+                words.display()
+            ))),
+        }
+    }
+
+    /// Refuses options beside a text called `name`, which says everything.
+    ///
+    /// # Errors
+    /// There are options.
+    pub fn leave_all_to(&self, name: &str) -> Result<(), UsageError> {
+        match self.is_empty() {
+            true => Ok(()),
+            false => Err(UsageError(format!(
+                "{name}: says everything; leave the other options out"
+            ))),
+        }
     }
 
     /// Whether addresses to watch are named.

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use super::{TargetName, text};
-use crate::control::params::{Context, ParamError, Params, Scheme};
+use crate::control::params::{Context, ParamError, Params, Place, Scheme};
 use crate::model::Ops;
 
 /// As many targets as `target_ids` takes; it drops the others.
@@ -26,7 +26,7 @@ pub(super) struct Limits {
 /// written of a configuration that cannot be had in full.
 pub(super) fn check(params: &Params, limits: &Limits) -> Result<(), ParamError> {
     let count = params.kdamonds.len();
-    let place = Place(String::new());
+    let place = Place("");
     place.check(
         count > 0,
         "kdamonds",
@@ -42,12 +42,20 @@ pub(super) fn check(params: &Params, limits: &Limits) -> Result<(), ParamError> 
         "this kernel's debugfs has one context only",
     )?;
     for (k, kdamond) in params.kdamonds.iter().enumerate() {
-        let place = Place(format!("kdamonds[{k}]."));
-        place.without("refresh_ms", "--refresh_stat", kdamond.refresh_ms, 0)?;
+        let path = format!("kdamonds[{k}]");
+        let place = Place(&path);
+        without(
+            &place,
+            "refresh_ms",
+            "--refresh_stat",
+            kdamond.refresh_ms,
+            0,
+        )?;
     }
     let mut processes = false;
     for (k, c, context) in params.contexts() {
-        let place = Place(format!("kdamonds[{k}].contexts[{c}]."));
+        let path = format!("kdamonds[{k}].contexts[{c}]");
+        let place = Place(&path);
         processes |= context.ops != Ops::Paddr;
         // It stops the contexts in their order, up to one that is off already.
         place.check(
@@ -59,13 +67,13 @@ pub(super) fn check(params: &Params, limits: &Limits) -> Result<(), ParamError> 
         )?;
         check_context(context, limits, &place)?;
         for (s, scheme) in context.schemes.iter().enumerate() {
-            check_scheme(scheme, &Place(format!("{}schemes[{s}].", place.0)))?;
+            check_scheme(scheme, &Place(&format!("{path}.schemes[{s}]")))?;
         }
     }
     Ok(())
 }
 
-fn check_context(context: &Context, limits: &Limits, place: &Place) -> Result<(), ParamError> {
+fn check_context(context: &Context, limits: &Limits, place: &Place<'_>) -> Result<(), ParamError> {
     let ops = context.ops;
     place.check(
         ops != Ops::Fvaddr,
@@ -81,9 +89,15 @@ fn check_context(context: &Context, limits: &Limits, place: &Place) -> Result<()
         ops.keyword(),
         "this kernel's debugfs has vaddr only; paddr came with Linux 5.16",
     )?;
-    place.without("addr_unit", "--damon_addr_unit", context.addr_unit, 1)?;
-    place.without("pause", "--pause_ctx", context.pause, false)?;
-    place.without("probes", "--nr_probes", context.probes.len(), 0)?;
+    without(
+        place,
+        "addr_unit",
+        "--damon_addr_unit",
+        context.addr_unit,
+        1,
+    )?;
+    without(place, "pause", "--pause_ctx", context.pause, false)?;
+    without(place, "probes", "--nr_probes", context.probes.len(), 0)?;
     let goal = &context.intervals.intervals_goal;
     for (key, value) in [
         ("aggrs", goal.aggrs),
@@ -92,7 +106,7 @@ fn check_context(context: &Context, limits: &Limits, place: &Place) -> Result<()
         ("max_sample_us", goal.max_sample_us),
     ] {
         let key = format!("intervals.intervals_goal.{key}");
-        place.without(&key, "--monitoring_intervals_goal", value, 0)?;
+        without(place, &key, "--monitoring_intervals_goal", value, 0)?;
     }
     let targets = &context.targets;
     place.check(
@@ -104,7 +118,13 @@ fn check_context(context: &Context, limits: &Limits, place: &Place) -> Result<()
     )?;
     for (t, target) in targets.iter().enumerate() {
         let obsolete = format!("targets[{t}].obsolete");
-        place.without(&obsolete, "--obsolete_targets", target.obsolete, false)?;
+        without(
+            place,
+            &obsolete,
+            "--obsolete_targets",
+            target.obsolete,
+            false,
+        )?;
         if target.regions.is_empty() {
             continue;
         }
@@ -143,7 +163,7 @@ fn check_context(context: &Context, limits: &Limits, place: &Place) -> Result<()
     )
 }
 
-fn check_scheme(scheme: &Scheme, place: &Place) -> Result<(), ParamError> {
+fn check_scheme(scheme: &Scheme, place: &Place<'_>) -> Result<(), ParamError> {
     let action = scheme.action;
     place.check(
         text::action_number(action).is_some(),
@@ -152,32 +172,48 @@ fn check_scheme(scheme: &Scheme, place: &Place) -> Result<(), ParamError> {
         action,
         &format!("debugfs has {} only", text::actions()),
     )?;
-    place.without("target_nid", "--damos_action", scheme.target_nid, -1)?;
-    place.without("dests", "--damos_action", scheme.dests.len(), 0)?;
-    place.without("filters", "--damos_filter", scheme.filters.len(), 0)?;
-    place.without(
+    without(place, "target_nid", "--damos_action", scheme.target_nid, -1)?;
+    without(place, "dests", "--damos_action", scheme.dests.len(), 0)?;
+    without(place, "filters", "--damos_filter", scheme.filters.len(), 0)?;
+    without(
+        place,
         "apply_interval_us",
         "--damos_apply_interval",
         scheme.apply_interval_us,
         0,
     )?;
-    place.without(
+    without(
+        place,
         "max_nr_snapshots",
         "--damos_max_nr_snapshots",
         scheme.max_nr_snapshots,
         0,
     )?;
     let quotas = &scheme.quotas;
-    place.without("quotas.goals", "--damos_quota_goal", quotas.goals.len(), 0)?;
-    place.without(
+    without(
+        place,
+        "quotas.goals",
+        "--damos_quota_goal",
+        quotas.goals.len(),
+        0,
+    )?;
+    without(
+        place,
         "quotas.goal_tuner",
         "--damos_quota_goal_tuner",
         quotas.goal_tuner.keyword(),
         "consist",
     )?;
     let ratio = "--damos_quota_fail_charge_ratio";
-    place.without("quotas.fail_charge_num", ratio, quotas.fail_charge_num, 0)?;
-    place.without(
+    without(
+        place,
+        "quotas.fail_charge_num",
+        ratio,
+        quotas.fail_charge_num,
+        0,
+    )?;
+    without(
+        place,
         "quotas.fail_charge_denom",
         ratio,
         quotas.fail_charge_denom,
@@ -195,38 +231,14 @@ fn check_scheme(scheme: &Scheme, place: &Place) -> Result<(), ParamError> {
     )
 }
 
-/// A place in the json form, with the dot that ends it.
-struct Place(String);
-
-impl Place {
-    fn check(
-        &self,
-        good: bool,
-        key: &str,
-        option: &'static str,
-        value: impl Display,
-        rule: &str,
-    ) -> Result<(), ParamError> {
-        if good {
-            return Ok(());
-        }
-        Err(ParamError {
-            path: format!("{}{key}", self.0),
-            option: Some(option),
-            value: value.to_string(),
-            rule: rule.to_owned(),
-        })
-    }
-
-    /// Refuses everything but the value that asks for nothing.
-    fn without<V: Display + PartialEq>(
-        &self,
-        key: &str,
-        option: &'static str,
-        value: V,
-        none: V,
-    ) -> Result<(), ParamError> {
-        let rule = "DAMON's debugfs interface does not have that; its sysfs interface may";
-        self.check(value == none, key, option, value, rule)
-    }
+/// Refuses everything but the value that asks for nothing.
+fn without<V: Display + PartialEq>(
+    place: &Place<'_>,
+    key: &str,
+    option: &'static str,
+    value: V,
+    none: V,
+) -> Result<(), ParamError> {
+    let rule = "DAMON's debugfs interface does not have that; its sysfs interface may";
+    place.check(value == none, key, option, value, rule)
 }

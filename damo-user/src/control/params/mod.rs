@@ -48,6 +48,7 @@ pub use quota::{Goal, Quotas, Watermarks, Weights};
 pub use read::read;
 pub use scheme::{Dest, Scheme};
 pub use text::{duration_ms, duration_us, number, permil, size, ten_thousandths};
+pub(in crate::control) use validate::Place;
 pub use words::{Action, GoalMetric, GoalTuner, WatermarkMetric};
 
 /// Everything that DAMON's sysfs interface can be told.

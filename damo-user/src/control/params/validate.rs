@@ -19,7 +19,7 @@ pub(super) const PAGE: u64 = 4096;
 pub(super) type Checked = Result<(), ParamError>;
 
 /// A place in the json form.
-pub(super) struct Place<'p>(pub(super) &'p str);
+pub(in crate::control) struct Place<'p>(pub(in crate::control) &'p str);
 
 impl Place<'_> {
     pub(super) fn refuse(
@@ -29,9 +29,10 @@ impl Place<'_> {
         value: impl Display,
         rule: impl Into<String>,
     ) -> ParamError {
-        let path = match key {
-            "" => self.0.to_owned(),
-            key => format!("{}.{key}", self.0),
+        let path = match (self.0, key) {
+            (place, "") => place.to_owned(),
+            ("", key) => key.to_owned(),
+            (place, key) => format!("{place}.{key}"),
         };
         let option = (!option.is_empty()).then_some(option);
         ParamError {
@@ -43,7 +44,7 @@ impl Place<'_> {
     }
 
     /// Refuses unless `good`.
-    pub(super) fn check(
+    pub(in crate::control) fn check(
         &self,
         good: bool,
         key: &str,
