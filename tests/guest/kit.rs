@@ -184,12 +184,27 @@ pub fn parameters() -> BTreeMap<PathBuf, String> {
             if entry.file_type().unwrap().is_dir() {
                 folders.push(entry.path());
             } else {
-                let text = fs::read_to_string(entry.path()).unwrap_or_else(|e| e.to_string());
-                found.insert(entry.path(), text);
+                found.insert(entry.path(), patiently(&entry.path()));
             }
         }
     }
     found
+}
+
+/// What a file says, or why it does not. `pid` is busy while another process
+/// is reading it or writing `state`.
+fn patiently(path: &Path) -> String {
+    let mut text = String::new();
+    until("an end of EBUSY", || {
+        let read = fs::read_to_string(path);
+        let busy = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ResourceBusy;
+        if read.as_ref().is_err_and(busy) {
+            return false;
+        }
+        text = read.unwrap_or_else(|error| error.to_string());
+        true
+    });
+    text
 }
 
 /// A record, read through the library.

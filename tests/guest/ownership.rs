@@ -88,8 +88,8 @@ fn the_second_damo_waits_and_names_the_first() {
         ran.exits(1)
             .says(&first.pid().to_string())
             .says("damo record paddr");
-        let patience = Duration::from_millis(4900)..Duration::from_secs(15);
-        assert!(patience.contains(&took), "{second:?} took {took:?}");
+        // How much longer it takes than its patience is up to the machine.
+        assert!(took >= Duration::from_secs(5), "{second:?} took {took:?}");
     }
     assert_eq!(parameters(), files, "the second has changed something");
     first.signal("INT");
