@@ -108,7 +108,7 @@ fn read_samples(file: &[u8]) -> usize {
     items
         .map(|item| match item.expect("just written") {
             Item::Snapshot(snapshot) => snapshot.regions.len(),
-            Item::Gap(gap) => panic!("{gap:?}"),
+            other => panic!("{other:?}"),
         })
         .sum()
 }

@@ -380,6 +380,7 @@ proptest! {
                     missing += snapshot.missing as usize;
                 }
                 Item::Gap(gap) => prop_assert!(gap.cause != LossCause::Damaged, "{:?}", gap),
+                Item::Note(_) => {}
             }
         }
         prop_assert_eq!((here, missing), (50 - lost.len(), lost.len()));

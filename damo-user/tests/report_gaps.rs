@@ -43,16 +43,14 @@ fn snapshot(target: TargetKey, start_ms: u64) -> Item {
             nr_accesses: 1,
             age: Some(1),
         }],
+        extra: None,
     })
 }
 
 fn record(folder: &tempfile::TempDir, items: &[Item]) -> PathBuf {
     let mut writer = Writer::new(Vec::new(), &Meta::default()).unwrap();
     for item in items {
-        match item {
-            Item::Snapshot(snapshot) => writer.snapshot(snapshot).unwrap(),
-            Item::Gap(gap) => writer.gap(gap).unwrap(),
-        }
+        writer.item(item).unwrap();
     }
     writer.finish().unwrap();
     file(folder, "damon.data", writer.into_sink())

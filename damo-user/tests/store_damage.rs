@@ -167,7 +167,7 @@ fn a_split_snapshot_that_lacks_a_part_is_a_loss() {
                 .iter()
                 .map(|item| match item {
                     Item::Gap(gap) => gap.events.unwrap_or(0),
-                    Item::Snapshot(_) => 0,
+                    Item::Snapshot(_) | Item::Note(_) => 0,
                 })
                 .sum();
             // A damaged header takes its count with it.

@@ -110,6 +110,7 @@ fn snapshot(i: u64, regions: u64) -> Snapshot {
         intervals: None,
         missing: u32::from(i == 3),
         regions: (0..regions).map(region).collect(),
+        extra: None,
     }
 }
 
@@ -151,6 +152,7 @@ fn found(file: &[u8]) -> (u64, u64, Vec<(LossCause, Option<TargetKey>)>) {
                 lost += gap.events.unwrap_or(0);
                 causes.push((gap.cause, gap.target));
             }
+            Item::Note(note) => panic!("{note:?}"),
         }
     }
     (samples, lost, causes)
@@ -255,6 +257,7 @@ fn targets_are_found_although_the_last_meta_is_not_there() {
             target_id: 5,
             pid: None,
             comm: None,
+            ..TargetInfo::default()
         })
         .unwrap();
     writer.finish().unwrap_err();

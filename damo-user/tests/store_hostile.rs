@@ -149,6 +149,7 @@ fn read(file: &[u8]) -> (usize, usize, usize, usize) {
                 regions += snapshot.regions.len();
             }
             Item::Gap(gap) => damage += usize::from(gap.cause == LossCause::Damaged),
+            Item::Note(_) => {}
         }
     }
     (

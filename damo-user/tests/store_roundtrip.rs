@@ -25,10 +25,7 @@ fn write(items: &[Item], flush_each: usize) -> (Vec<u8>, Stats) {
     let mut file = Vec::new();
     let mut writer = Writer::new(&mut file, &Meta::default()).unwrap();
     for (i, item) in items.iter().enumerate() {
-        match item {
-            Item::Snapshot(snapshot) => writer.snapshot(snapshot).unwrap(),
-            Item::Gap(gap) => writer.gap(gap).unwrap(),
-        }
+        writer.item(item).unwrap();
         if i % flush_each == flush_each - 1 {
             writer.flush().unwrap();
         }
@@ -127,6 +124,7 @@ fn item() -> impl Strategy<Value = Item> {
                 intervals,
                 missing,
                 regions,
+                extra: None,
             })
         });
     let cause = prop::sample::select(vec![
@@ -173,6 +171,7 @@ proptest! {
                     lost = lost.saturating_add(u64::from(snapshot.missing));
                 }
                 Item::Gap(gap) => lost = lost.saturating_add(gap.events.unwrap_or(0)),
+                Item::Note(_) => {}
             }
         }
         prop_assert_eq!((stats.samples, stats.lost), (samples, lost));
@@ -198,6 +197,7 @@ fn many_regions(count: u64) -> Snapshot {
         intervals: None,
         missing: 3,
         regions: (0..count).map(region).collect(),
+        extra: None,
     }
 }
 
@@ -277,16 +277,19 @@ fn the_latest_meta_holds_with_all_targets() {
             target_id: 0,
             pid: Some(10),
             comm: Some("a".to_owned()),
+            ..TargetInfo::default()
         },
         TargetInfo {
             target_id: 1,
             pid: Some(11),
             comm: None,
+            ..TargetInfo::default()
         },
         TargetInfo {
             target_id: 1,
             pid: Some(11),
             comm: Some("b".to_owned()),
+            ..TargetInfo::default()
         },
     ];
     let told = |stop_after: usize, finish: bool| {

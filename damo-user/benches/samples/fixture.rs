@@ -64,6 +64,7 @@ fn parse(bytes: &[u8]) -> Vec<Snapshot> {
                 intervals: None,
                 missing: 0,
                 regions,
+                extra: None,
             });
         }
     }

@@ -253,6 +253,7 @@ impl Iterator for Simulation {
             }),
             missing: 0,
             regions,
+            extra: None,
         })
     }
 }

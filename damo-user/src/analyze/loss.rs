@@ -32,6 +32,7 @@ impl Losses {
                 self.incomplete = self.incomplete.saturating_add(u64::from(snapshot.missing));
             }
             Item::Gap(gap) => self.add_gap(gap),
+            Item::Note(_) => {}
         }
     }
 

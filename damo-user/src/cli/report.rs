@@ -107,7 +107,7 @@ fn raw(args: &RawArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
             losses.add(item);
             match item {
                 Item::Gap(gap) => Ok(write_gap(out, gap, 0, args.raw_number)?),
-                Item::Snapshot(_) => Ok(()),
+                Item::Snapshot(_) | Item::Note(_) => Ok(()),
             }
         })?;
         return Ok(losses);

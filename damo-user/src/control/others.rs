@@ -167,6 +167,7 @@ fn kdamond(tree: &Tree, proc: &Tree, index: usize) -> Kdamond {
             target_id,
             pid,
             comm: pid.and_then(|pid| proc.read(format!("{pid}/comm")).ok()),
+            ..TargetInfo::default()
         }
     });
     Kdamond {

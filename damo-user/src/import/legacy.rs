@@ -127,8 +127,8 @@ impl LegacyRecord {
         drop(blocks);
         let info = |key: &TargetKey| TargetInfo {
             target_id: key.target_id,
-            pid: None,
-            comm: None,
+            kdamond: key.kdamond,
+            ..TargetInfo::default()
         };
         record.meta.tool = "damo, binary record".to_owned();
         record.meta.targets = spans.targets().iter().map(info).collect();
@@ -307,6 +307,7 @@ impl Iterator for Pass<'_> {
                     intervals: None,
                     missing: 0,
                     regions,
+                    extra: None,
                 };
                 Some(Ok(Item::Snapshot(snapshot)))
             }

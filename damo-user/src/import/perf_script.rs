@@ -67,8 +67,8 @@ impl ScriptRecord {
         }
         let info = |key: &TargetKey| TargetInfo {
             target_id: key.target_id,
-            pid: None,
-            comm: None,
+            kdamond: key.kdamond,
+            ..TargetInfo::default()
         };
         record.meta.tool = "perf script or trace-cmd".to_owned();
         record.meta.targets = spans.targets().iter().map(info).collect();
@@ -257,6 +257,7 @@ impl Iterator for Pass<'_> {
                         intervals,
                         missing,
                         regions,
+                        extra: None,
                     })
                 }
             }));

@@ -27,8 +27,10 @@ impl Ops {
     }
 }
 
-/// A monitoring target as it was when recording began.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A monitoring target as it was when recording began. Fields that a source
+/// does not tell are empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TargetInfo {
     /// DAMON's target id.
     pub target_id: u64,
@@ -36,6 +38,37 @@ pub struct TargetInfo {
     pub pid: Option<u32>,
     /// Its name (`/proc/PID/comm`).
     pub comm: Option<String>,
+    /// Thread id of the kdamond, or another number that tells the targets of
+    /// several kdamonds apart; 0 in records of one.
+    #[serde(skip_serializing_if = "is_default")]
+    pub kdamond: u32,
+    /// What the peer's json says of where the snapshots come from.
+    #[serde(skip_serializing_if = "is_default")]
+    pub origin: Option<Origin>,
+}
+
+/// Where DAMON's folders have a target, in the peer's terms.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Origin {
+    /// Index of the kdamond.
+    pub kdamond_idx: Option<u32>,
+    /// Index of the context in its kdamond.
+    pub context_idx: Option<u32>,
+    /// Index of the scheme of which these are the tried regions.
+    pub scheme_idx: Option<u32>,
+    /// The peer knows no target: these are regions of all targets of a context.
+    pub all_targets: bool,
+    /// Intervals of this record, where they differ from record to record.
+    pub intervals: Option<Intervals>,
+    /// Goal of the intervals' automatic tuning, as json.
+    pub intervals_goal: Option<serde_json::Value>,
+    /// Filters of the scheme, as json.
+    pub scheme_filters: Vec<serde_json::Value>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// About a record as a whole. Fields that a source does not tell are empty.

@@ -2,11 +2,15 @@
 
 mod intervals;
 mod meta;
+mod note;
 mod record;
 mod snapshot;
 pub mod units;
 
 pub use intervals::Intervals;
-pub use meta::{Meta, Ops, TargetInfo};
-pub use record::{Items, ReadError, Record};
-pub use snapshot::{Gap, Item, LossCause, Region, Snapshot, TargetKey};
+pub use meta::{Meta, Ops, Origin, TargetInfo};
+pub use note::{
+    Applied, CpuTime, Known, Mapping, Note, ProcessMemory, SchemeCounts, SystemMemory, Tuned,
+};
+pub use record::{Items, ReadError, Record, touches};
+pub use snapshot::{Extra, Gap, Item, LossCause, Region, Snapshot, TargetKey};

@@ -1,5 +1,6 @@
 //! A record that can be read, whatever its format.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use super::{Item, Meta};
@@ -18,6 +19,25 @@ pub trait Record {
     /// # Errors
     /// The file cannot be read any more.
     fn items(&mut self) -> Result<Items<'_>, ReadError>;
+
+    /// As [`Record::items`], but of items that lie wholly before or after
+    /// `time` (nanoseconds of the record's clock) none; a format with an index
+    /// does not even read them.
+    ///
+    /// # Errors
+    /// As for [`Record::items`].
+    fn items_in(&mut self, time: Range<u64>) -> Result<Items<'_>, ReadError> {
+        let inside = move |item: &Result<Item, ReadError>| {
+            item.as_ref().map_or(true, |item| touches(item, &time))
+        };
+        Ok(Box::new(self.items()?.filter(inside)))
+    }
+}
+
+/// Whether an item is about some moment of `time`.
+pub fn touches(item: &Item, time: &Range<u64>) -> bool {
+    let (start, end) = item.times();
+    start < time.end && (end > time.start || start >= time.start)
 }
 
 /// Why a record cannot be read. Every variant names the file.

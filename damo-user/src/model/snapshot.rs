@@ -1,5 +1,7 @@
 //! One aggregation of one target: what live events and recorded files both become.
 
+use std::collections::BTreeMap;
+
 /// Identifies a monitoring target within one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TargetKey {
@@ -50,6 +52,23 @@ pub struct Snapshot {
     pub missing: u32,
     /// Ascending in address, without overlap.
     pub regions: Vec<Region>,
+    /// What only some sources tell.
+    pub extra: Option<Box<Extra>>,
+}
+
+/// What a snapshot of tried regions tells beside its regions (sysfs's
+/// `tried_regions`, the peer's json).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extra {
+    /// Bytes of each region that passed a scheme's filters. Empty, or as long
+    /// as `regions`.
+    pub filter_passed: Vec<Option<u64>>,
+    /// For each region how often each probe hit. Empty, or as long as `regions`.
+    pub probe_hits: Vec<Vec<u32>>,
+    /// Bytes of all regions, where that is not the sum of those that are here.
+    pub total_bytes: Option<u64>,
+    /// Counters of the scheme, by name (`nr_tried`…).
+    pub scheme_stats: Option<BTreeMap<String, u64>>,
 }
 
 impl Snapshot {
@@ -94,4 +113,17 @@ pub enum Item {
     Snapshot(Snapshot),
     /// Something was lost here.
     Gap(Gap),
+    /// Something that is known beside the samples.
+    Note(super::Note),
+}
+
+impl Item {
+    /// First and last moment that it is about, in nanoseconds.
+    pub fn times(&self) -> (u64, u64) {
+        match self {
+            Item::Snapshot(snapshot) => (snapshot.start_ns, snapshot.end_ns),
+            Item::Gap(gap) => (gap.start_ns, gap.end_ns),
+            Item::Note(note) => (note.time_ns, note.time_ns),
+        }
+    }
 }

@@ -212,6 +212,7 @@ impl Plan {
                     comm: target
                         .pid
                         .and_then(|pid| Some(Process::find(pid).ok()?.comm)),
+                    ..TargetInfo::default()
                 })
                 .collect(),
             ..Meta::default()

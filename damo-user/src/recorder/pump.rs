@@ -231,10 +231,7 @@ impl Pump {
 /// Errors are not for here: the writer counts what it could not write, and the
 /// disk tells why.
 fn put(writer: &mut Writer<Spool>, item: &Item) {
-    let _ = match item {
-        Item::Snapshot(snapshot) => writer.snapshot(snapshot),
-        Item::Gap(gap) => writer.gap(gap),
-    };
+    let _ = writer.item(item);
 }
 
 /// Region samples that a record holds which could not be finished.

@@ -106,6 +106,7 @@ impl Assembler {
                         intervals: self.intervals,
                         missing: 0,
                         regions,
+                        extra: None,
                     },
                 });
             }

@@ -67,6 +67,7 @@ pub(super) fn decode(header: &FrameHeader, columns: &Columns) -> Result<Decoded,
             intervals: pick(&intervals, interval.next()?)?,
             missing: missing.next_u32()?,
             regions: regions.take(held as usize, last)?,
+            extra: None,
         }));
     }
     out.items.extend(gaps.map(|(_, gap)| Item::Gap(gap)));

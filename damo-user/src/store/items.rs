@@ -151,7 +151,7 @@ impl<'a, R: Read + Seek> Pass<'a, R> {
         if header.has(flag::CONTINUES) {
             let part = items.iter_mut().find_map(|item| match item {
                 Item::Snapshot(_) => Some(item),
-                Item::Gap(_) => None,
+                Item::Gap(_) | Item::Note(_) => None,
             });
             if let Some(slot) = part {
                 self.continue_with(slot, first_nr_regions);

@@ -1,6 +1,6 @@
 //! Writes a record, frame by frame, never touching what it wrote.
 
-use crate::model::{Gap, LossCause, Meta, Region, Snapshot, TargetInfo};
+use crate::model::{Gap, Item, LossCause, Meta, Note, Region, Snapshot, TargetInfo};
 
 use super::about::{Options, file_header, merge_target};
 use super::append::{Appender, JSON_COLUMN, Stats, WriteError, write_failed};
@@ -137,6 +137,26 @@ impl<S: Sink> Writer<S> {
         }
         self.frame.push(snapshot, from, count);
         result.and(self.flush_if_full())
+    }
+
+    /// Adds an item, whatever it is.
+    ///
+    /// # Errors
+    /// As for [`Writer::snapshot`].
+    pub fn item(&mut self, item: &Item) -> Result<(), WriteError> {
+        match item {
+            Item::Snapshot(snapshot) => self.snapshot(snapshot),
+            Item::Gap(gap) => self.gap(gap),
+            Item::Note(note) => self.note(note),
+        }
+    }
+
+    /// Adds a note.
+    ///
+    /// # Errors
+    /// As for [`Writer::snapshot`].
+    pub fn note(&mut self, _note: &Note) -> Result<(), WriteError> {
+        self.unfinished()
     }
 
     /// Adds a gap.

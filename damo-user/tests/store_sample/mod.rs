@@ -27,6 +27,7 @@ pub fn snapshot(i: u64) -> Snapshot {
         intervals: None,
         missing: 0,
         regions: (0..10).map(region).collect(),
+        extra: None,
     }
 }
 
@@ -59,6 +60,7 @@ pub fn sample() -> Vec<u8> {
             target_id: 0,
             pid: Some(1),
             comm: None,
+            ..TargetInfo::default()
         })
         .unwrap();
     writer.clock(1000, 5000).unwrap();

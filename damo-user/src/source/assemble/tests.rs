@@ -99,7 +99,7 @@ fn frames_targets_in_turn_and_chains_their_times() {
                 s.start_ns,
                 s.end_ns,
             ),
-            Item::Gap(gap) => panic!("{gap:?}"),
+            other => panic!("{other:?}"),
         })
         .collect();
     assert_eq!(
@@ -168,7 +168,7 @@ fn tells_what_never_reached_the_program() {
         let items = assemble(&events, &counters);
         let missing = |item: &Item| match item {
             Item::Snapshot(s) => s.missing,
-            Item::Gap(gap) => panic!("{gap:?}"),
+            other => panic!("{other:?}"),
         };
         let missing: Vec<u32> = items.iter().map(missing).collect();
         let expected = if unseen.start < 4 {
