@@ -7,6 +7,7 @@
 pub mod analyze;
 pub mod cli;
 pub mod control;
+pub mod export;
 pub mod import;
 pub mod model;
 pub mod recorder;
