@@ -1,5 +1,7 @@
 //! What a record holds beside samples: one row each, at one moment.
 
+use std::sync::Arc;
+
 use super::{Intervals, Region, TargetKey};
 
 /// Something that is known of one moment, beside the samples.
@@ -47,7 +49,7 @@ pub struct Mapping {
     /// Offset into the file, in bytes.
     pub offset: u64,
     /// The file, or `[heap]` and the like; empty for anonymous memory.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 /// Memory of a process, in bytes.

@@ -200,6 +200,11 @@ impl Columns {
         Ok(())
     }
 
+    /// Whether there is such a column.
+    pub fn has(&self, id: u8) -> bool {
+        self.table.iter().any(|(other, _)| *other == id)
+    }
+
     /// A column's bytes; `None` if it is not there.
     pub fn bytes(&self, id: u8) -> Result<Option<&[u8]>, Corrupt> {
         let Some((_, range)) = self.table.iter().find(|(other, _)| *other == id) else {
@@ -250,6 +255,15 @@ fn unpack(
         Ok(len) if len == raw.len() => Ok(()),
         _ => Err(Corrupt("compressed bytes")),
     }
+}
+
+/// Takes a name off the front: its length, of at most `longest`, and as many
+/// bytes of UTF-8.
+pub(super) fn text<'a>(bytes: &mut &'a [u8], longest: usize) -> Option<&'a str> {
+    let len = usize::try_from(varint::get(bytes)?).ok()?;
+    let (name, rest) = bytes.split_at_checked(len)?;
+    *bytes = rest;
+    (len <= longest).then_some(str::from_utf8(name).ok()?)
 }
 
 /// The numbers of a column; endless zeros if the column is not there.

@@ -4,6 +4,7 @@
 use crate::model::{Gap, Intervals, Item, LossCause, Region, Snapshot, TargetKey};
 
 use super::column::{Columns, Corrupt, Values};
+use super::extra::Extras;
 use super::format::{FrameHeader, flag, limit};
 use super::frame::{Last, col};
 use super::varint::unzigzag;
@@ -36,6 +37,8 @@ pub(super) fn decode(header: &FrameHeader, columns: &Columns) -> Result<Decoded,
     let mut missing = columns.values(col::MISSING)?;
     let mut regions = RegionColumns::new(columns, unit)?;
 
+    let mut extras = Extras::new(columns)?;
+
     let mut out = Decoded::default();
     let mut last = vec![Last::new(header.first_ns); targets.len()];
     let mut samples_left = u64::from(header.samples);
@@ -67,7 +70,10 @@ pub(super) fn decode(header: &FrameHeader, columns: &Columns) -> Result<Decoded,
             intervals: pick(&intervals, interval.next()?)?,
             missing: missing.next_u32()?,
             regions: regions.take(held as usize, last)?,
-            extra: None,
+            extra: match &mut extras {
+                Some(extras) => extras.next(held as usize)?,
+                None => None,
+            },
         }));
     }
     out.items.extend(gaps.map(|(_, gap)| Item::Gap(gap)));
@@ -76,6 +82,9 @@ pub(super) fn decode(header: &FrameHeader, columns: &Columns) -> Result<Decoded,
     }
     for values in [target, start, duration, interval, nr_regions, missing] {
         values.end()?;
+    }
+    if let Some(extras) = extras {
+        extras.end()?;
     }
     regions.end()?;
     Ok(out)

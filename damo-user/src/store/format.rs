@@ -30,9 +30,15 @@ pub(super) mod limit {
     pub const GAPS: u32 = 1 << 16;
     /// Regions of one snapshot, over all the frames that it is split over.
     pub const REGIONS: u64 = 1 << 19;
+    /// Rows of a frame of notes.
+    pub const NOTES: usize = 1 << 16;
+    /// Bytes of a name in a table of names.
+    pub const NAME: usize = 4096;
+    /// Scheme counters of all snapshots of a frame.
+    pub const COUNTERS: u64 = 1 << 16;
 }
 
-/// Types of frames. 9 to 11 are reserved: TUNED, SCHEME, FOOTPRINT.
+/// Types of frames.
 pub(super) mod kind {
     pub const META: u8 = 1;
     pub const TARGET: u8 = 2;
@@ -40,6 +46,13 @@ pub(super) mod kind {
     pub const CLOCK: u8 = 5;
     pub const INDEX: u8 = 6;
     pub const END: u8 = 7;
+    pub const TUNED: u8 = 9;
+    pub const SCHEME: u8 = 10;
+    pub const FOOTPRINT: u8 = 11;
+    pub const SYSTEM: u8 = 12;
+    pub const MAPPING: u8 = 13;
+    pub const CPU_TIME: u8 = 14;
+    pub const APPLIED: u8 = 15;
 }
 
 /// Bits of a frame's `flags`.

@@ -3,11 +3,15 @@
 use crate::model::{Gap, Intervals, LossCause, Region, Snapshot, TargetKey};
 
 use super::column::Payload;
+use super::extra::Columned;
 use super::format::{FrameHeader, flag, kind};
 use super::varint::{put, zigzag};
 
 /// Largest address unit that the writer uses: a 4 KiB page.
 const MAX_SHIFT: u32 = 12;
+
+/// Bytes of what only tried regions have with which a frame is full.
+const HEAVY: usize = 256 << 10;
 
 /// Column ids of DATA frames.
 pub(super) mod col {
@@ -87,6 +91,7 @@ pub(super) struct DataFrame {
     address_bits: u64,
     /// Regions of the first snapshot that earlier frames hold.
     earlier: usize,
+    extras: Columned,
     columns: Vec<Vec<u8>>,
     last: Vec<Last>,
 }
@@ -106,6 +111,11 @@ impl DataFrame {
         self.earlier
     }
 
+    /// Whether what only tried regions have fills it.
+    pub fn is_heavy(&self) -> bool {
+        self.extras.is_full() || self.extras.weight() > HEAVY
+    }
+
     /// Snapshots and gaps.
     pub fn rows(&self) -> usize {
         self.rows.len() + self.gaps.len()
@@ -119,6 +129,7 @@ impl DataFrame {
         self.gaps.clear();
         self.address_bits = 0;
         self.earlier = 0;
+        self.extras.clear();
     }
 
     /// Adds `snapshot`'s regions `from..to`.
@@ -140,6 +151,8 @@ impl DataFrame {
         };
         self.rows.push(row);
         self.regions.extend_from_slice(regions);
+        self.extras
+            .push(snapshot.extra.as_deref(), from, from + regions.len());
         self.address_bits = regions
             .iter()
             .fold(self.address_bits, |bits, r| bits | r.start | r.end);
@@ -201,7 +214,7 @@ impl DataFrame {
             }
         }
         self.columns = columns;
-        Ok(())
+        self.extras.encode(payload)
     }
 
     fn fill(&mut self, columns: &mut [Vec<u8>], first_ns: u64) {

@@ -21,22 +21,26 @@ mod col {
     pub const SEQ: u8 = 2;
     pub const BEFORE: u8 = 3;
     pub const META: u8 = 4;
+    pub const FROM: u8 = 5;
 
     pub const TOTALS: u8 = 1;
     pub const TRAILER: u8 = 2;
 }
 
 /// A frame at which reading may start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Entry {
     pub offset: u64,
     pub seq: u64,
     /// No frame before it holds anything later than this.
     pub before_ns: u64,
+    /// Earliest time of the frames from it to the next entry; when it was read,
+    /// of all from it on.
+    pub from_ns: u64,
 }
 
 /// Where DATA frames and the last META frame are.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Index {
     pub entries: Vec<Entry>,
     /// Offset of the META frame that says everything; 0 for none.
@@ -58,43 +62,74 @@ impl Default for Index {
 }
 
 impl Index {
+    /// Where to start for what is at `time_ns` or later.
+    pub fn start(&self, time_ns: u64) -> Option<&Entry> {
+        let after = self
+            .entries
+            .partition_point(|entry| entry.before_ns < time_ns);
+        self.entries.get(after.checked_sub(1)?)
+    }
+
+    /// From where on nothing is before `time_ns`.
+    pub fn stop(&self, time_ns: u64) -> Option<&Entry> {
+        let at = self
+            .entries
+            .partition_point(|entry| entry.from_ns < time_ns);
+        self.entries.get(at)
+    }
+
+    /// A frame that has no entry of its own begins then.
+    pub fn note_time(&mut self, first_ns: u64) {
+        if let Some(entry) = self.entries.last_mut() {
+            entry.from_ns = entry.from_ns.min(first_ns);
+        }
+    }
+
     /// Notes a DATA frame.
     pub fn note(&mut self, entry: Entry) {
         if self.seen.is_multiple_of(self.stride) {
             if self.entries.len() == MAX_ENTRIES {
-                let mut keep = false;
-                self.entries.retain(|_| {
-                    keep = !keep;
-                    keep
-                });
+                let mut pairs = std::mem::take(&mut self.entries).into_iter();
+                while let Some(mut kept) = pairs.next() {
+                    if let Some(dropped) = pairs.next() {
+                        kept.from_ns = kept.from_ns.min(dropped.from_ns);
+                    }
+                    self.entries.push(kept);
+                }
                 self.stride *= 2;
             }
-            if self.seen.is_multiple_of(self.stride) {
-                self.entries.push(entry);
-            }
+        }
+        if self.seen.is_multiple_of(self.stride) {
+            self.entries.push(entry);
+        } else {
+            self.note_time(entry.from_ns);
         }
         self.seen += 1;
     }
 
     pub fn encode(&self, payload: &mut Payload) -> io::Result<()> {
-        let (mut offsets, mut seqs, mut befores, mut meta) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut last = Entry {
-            offset: 0,
-            seq: 0,
-            before_ns: 0,
-        };
-        for entry in &self.entries {
+        let [mut offsets, mut seqs, mut befores, mut froms, mut meta] = [const { Vec::new() }; 5];
+        let mut last = Entry::default();
+        // What is before the next entry is before none of those after it.
+        let mut earliest = u64::MAX;
+        let mut entries = self.entries.clone();
+        for entry in entries.iter_mut().rev() {
+            earliest = earliest.min(entry.from_ns);
+            entry.from_ns = earliest;
+        }
+        for entry in &entries {
             put(&mut offsets, entry.offset.wrapping_sub(last.offset));
             put(&mut seqs, entry.seq.wrapping_sub(last.seq));
             put(&mut befores, entry.before_ns.wrapping_sub(last.before_ns));
+            put(&mut froms, entry.from_ns.wrapping_sub(last.from_ns));
             last = *entry;
         }
         put(&mut meta, self.meta_offset);
         payload.bytes(col::OFFSET, &offsets)?;
         payload.values(col::SEQ, &seqs)?;
         payload.values(col::BEFORE, &befores)?;
-        payload.values(col::META, &meta)
+        payload.values(col::META, &meta)?;
+        payload.values(col::FROM, &froms)
     }
 
     pub fn decode(columns: &Columns) -> Result<Self, Corrupt> {
@@ -105,11 +140,8 @@ impl Index {
             meta_offset: columns.values(col::META)?.next()?,
             ..Index::default()
         };
-        let mut last = Entry {
-            offset: 0,
-            seq: 0,
-            before_ns: 0,
-        };
+        let mut froms = columns.values(col::FROM)?;
+        let mut last = Entry::default();
         while !offsets.is_empty() {
             if index.entries.len() == MAX_ENTRIES {
                 return Err(Corrupt("index length"));
@@ -124,11 +156,16 @@ impl Index {
                     .before_ns
                     .checked_add(befores.next()?)
                     .ok_or(Corrupt("index"))?,
+                from_ns: last
+                    .from_ns
+                    .checked_add(froms.next()?)
+                    .ok_or(Corrupt("index"))?,
             };
             index.entries.push(last);
         }
         seqs.end()?;
         befores.end()?;
+        froms.end()?;
         Ok(index)
     }
 }
@@ -206,6 +243,7 @@ mod tests {
                 offset: i * 10,
                 seq: i,
                 before_ns: i * 1000,
+                from_ns: i * 1000,
             });
         }
         assert!(

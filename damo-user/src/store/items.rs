@@ -1,16 +1,18 @@
 //! One pass over a record: frames to items, with gaps where damage is.
 
 use std::collections::VecDeque;
-use std::io::{Read, Seek};
+use std::ops::Range;
 use std::path::Path;
 
-use crate::model::{Gap, Item, LossCause, ReadError, Snapshot};
+use crate::model::{Gap, Item, LossCause, ReadError, Snapshot, touches};
 
 use super::column::Columns;
 use super::decode::{Decoded, decode};
-use super::format::{FrameHeader, HEADER_LEN, flag, kind};
+use super::format::{FrameHeader, flag, kind};
 use super::reader::refused;
-use super::recover::{Found, Source, Walk};
+use super::recover::{Found, Walk};
+use super::source::{ReadAt, Source};
+use super::{extra, notes};
 
 /// A snapshot of which the rest is in the next DATA frame.
 struct Partial {
@@ -27,18 +29,25 @@ pub(super) struct Pass<'a, R> {
     columns: Columns,
     queue: VecDeque<Item>,
     partial: Option<Partial>,
+    /// What alone is wanted.
+    time: Option<Range<u64>>,
+    /// Offset from which on nothing is.
+    stop: u64,
     /// Latest time seen.
     latest_ns: Option<u64>,
     done: bool,
 }
 
-impl<R: Read + Seek> Iterator for Pass<'_, R> {
+impl<R: ReadAt> Iterator for Pass<'_, R> {
     type Item = Result<Item, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(item) = self.queue.pop_front() {
-                return Some(Ok(item));
+                if self.time.as_ref().is_none_or(|time| touches(&item, time)) {
+                    return Some(Ok(item));
+                }
+                continue;
             }
             if self.done {
                 return None;
@@ -51,26 +60,45 @@ impl<R: Read + Seek> Iterator for Pass<'_, R> {
     }
 }
 
-impl<'a, R: Read + Seek> Pass<'a, R> {
-    pub fn new(source: &'a mut Source<R>, path: &'a Path, header_damaged: bool) -> Self {
+impl<'a, R: ReadAt> Pass<'a, R> {
+    pub fn new(source: &'a mut Source<R>, path: &'a Path, walk: Walk) -> Self {
         Pass {
             source,
             path,
-            header_damaged,
-            walk: Walk::new(HEADER_LEN as u64, 0),
+            header_damaged: false,
+            walk,
             payload: Vec::new(),
             columns: Columns::default(),
             queue: VecDeque::new(),
             partial: None,
+            time: None,
+            stop: u64::MAX,
             latest_ns: None,
             done: false,
         }
     }
 
+    /// Only what is about `time`; nothing of that is at `stop` or after it.
+    pub fn within(mut self, time: Range<u64>, stop: u64) -> Self {
+        self.time = Some(time);
+        self.stop = stop;
+        self
+    }
+
+    /// Begins with a gap for a damaged file header.
+    pub fn tell_of_the_header(&mut self) {
+        self.header_damaged = true;
+    }
+
     fn advance(&mut self) -> Result<(), ReadError> {
+        let time = &self.time;
+        let outside = |header: &FrameHeader| {
+            time.as_ref()
+                .is_some_and(|time| header.last_ns < time.start || header.first_ns >= time.end)
+        };
         let found = self
             .walk
-            .next(self.source, Some(&mut self.payload))
+            .next(self.source, &mut self.payload, |header| !outside(header))
             .map_err(|error| refused(self.path, error))?;
         if std::mem::take(&mut self.header_damaged) {
             let ns = if let Some(Found::Frame(_, header)) = found {
@@ -81,6 +109,14 @@ impl<'a, R: Read + Seek> Pass<'a, R> {
             self.queue.push_back(damage(ns, ns, Some(0)));
         }
         match found {
+            Some(Found::Frame(offset, _)) if offset >= self.stop => self.end(),
+            // A snapshot's parts are all outside, or none.
+            Some(Found::Frame(_, header)) if outside(&header) && holds_items(&header) => {
+                if header.kind == kind::DATA {
+                    self.partial = None;
+                }
+                self.latest_ns = self.latest_ns.max(Some(header.last_ns));
+            }
             Some(Found::Frame(offset, header)) => self.frame(offset, &header)?,
             Some(Found::Damage {
                 lost: Some(lost), ..
@@ -111,7 +147,16 @@ impl<'a, R: Read + Seek> Pass<'a, R> {
                 }
             }
             kind::END => self.end(),
-            kind::META | kind::TARGET | kind::CLOCK | kind::INDEX => {}
+            kind::META | kind::TARGET | kind::INDEX => {}
+            number if notes::is_one(number) => {
+                let read = self
+                    .columns
+                    .read(&self.payload, header.columns, header.raw_len);
+                match read.and_then(|()| notes::decode(header, &self.columns)) {
+                    Ok(notes) => self.queue.extend(notes.into_iter().map(Item::Note)),
+                    Err(_) => self.lost_frame(header),
+                }
+            }
             unknown if header.has(flag::CRITICAL) => {
                 return Err(ReadError::Unsupported {
                     path: self.path.to_owned(),
@@ -183,7 +228,10 @@ impl<'a, R: Read + Seek> Pass<'a, R> {
         };
         match self.partial.take_if(fits) {
             Some(mut partial) => {
+                let (first, extra) = (partial.snapshot.regions.len(), part.extra.take());
                 partial.snapshot.regions.append(&mut part.regions);
+                let regions = partial.snapshot.regions.len();
+                extra::join(&mut partial.snapshot.extra, first, extra, regions);
                 *part = partial.snapshot;
             }
             None => *slot = incomplete(part),
@@ -195,6 +243,10 @@ impl<'a, R: Read + Seek> Pass<'a, R> {
             self.queue.push_back(incomplete(&partial.snapshot));
         }
     }
+}
+
+fn holds_items(header: &FrameHeader) -> bool {
+    header.kind == kind::DATA || notes::is_one(header.kind)
 }
 
 fn damage(start_ns: u64, end_ns: u64, events: Option<u64>) -> Item {

@@ -1,7 +1,8 @@
 //! Opens a record and reads what it says about itself.
 
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::model::{Items, Meta, ReadError, Record, TargetInfo};
@@ -15,13 +16,15 @@ use super::format::{
 };
 use super::index::{End, Index, TRAILER_LEN};
 use super::items::Pass;
-use super::recover::{Found, Source, Walk};
+use super::recover::{Found, Walk};
+use super::source::{ReadAt, Source};
 
 /// Targets told one by one that are kept: a bound for damaged files.
 const MAX_TARGETS: usize = 1 << 16;
 
 /// Reads a record, whole or damaged, and never changes it. Memory is that of
 /// one frame.
+#[derive(Clone, Debug)]
 pub struct Reader<R = File> {
     source: Source<R>,
     path: PathBuf,
@@ -30,6 +33,8 @@ pub struct Reader<R = File> {
     meta: Meta,
     clean: bool,
     totals: Stats,
+    /// Empty if the file has none.
+    index: Index,
 }
 
 impl Reader<File> {
@@ -47,7 +52,7 @@ impl Reader<File> {
     }
 }
 
-impl<R: Read + Seek> Reader<R> {
+impl<R: ReadAt> Reader<R> {
     /// Reads a record from `source`; errors name it `path`.
     ///
     /// # Errors
@@ -64,6 +69,7 @@ impl<R: Read + Seek> Reader<R> {
             meta,
             clean: false,
             totals,
+            index: Index::default(),
         };
         reader
             .survey()
@@ -88,6 +94,11 @@ impl<R: Read + Seek> Reader<R> {
         self.totals
     }
 
+    /// Where the record is; errors name it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The file header; `None` if it is damaged.
     pub fn header(&self) -> Option<&FileHeader> {
         self.header.as_ref()
@@ -110,7 +121,7 @@ impl<R: Read + Seek> Reader<R> {
             bytes: self.source.len(),
             ..Stats::default()
         };
-        while let Some(found) = walk.next(&mut self.source, None)? {
+        while let Some(found) = walk.next(&mut self.source, &mut payload, |_| false)? {
             let (offset, header) = match found {
                 Found::Frame(offset, header) => (offset, header),
                 Found::Damage { lost, .. } => {
@@ -182,9 +193,11 @@ impl<R: Read + Seek> Reader<R> {
         let Ok(index) = Index::decode(columns) else {
             return Ok(None);
         };
-        match self.source.header_at(index.meta_offset)? {
+        let meta_offset = index.meta_offset;
+        self.index = index;
+        match self.source.header_at(meta_offset)? {
             Some(header) if header.kind == kind::META => {
-                self.json(index.meta_offset, &header, payload, columns)
+                self.json(meta_offset, &header, payload, columns)
             }
             _ => Ok(None),
         }
@@ -240,17 +253,30 @@ impl<R: Read + Seek> Reader<R> {
     }
 }
 
-impl<R: Read + Seek> Record for Reader<R> {
+impl<R: ReadAt> Record for Reader<R> {
     fn meta(&self) -> &Meta {
         &self.meta
     }
 
     fn items(&mut self) -> Result<Items<'_>, ReadError> {
-        Ok(Box::new(Pass::new(
-            &mut self.source,
-            &self.path,
-            self.header.is_none(),
-        )))
+        let walk = Walk::new(HEADER_LEN as u64, 0);
+        let mut pass = Pass::new(&mut self.source, &self.path, walk);
+        if self.header.is_none() {
+            pass.tell_of_the_header();
+        }
+        Ok(Box::new(pass))
+    }
+
+    /// By the index nothing is read that lies before, and not much after.
+    fn items_in(&mut self, time: Range<u64>) -> Result<Items<'_>, ReadError> {
+        let (offset, seq) = match self.index.start(time.start) {
+            Some(entry) => (entry.offset, entry.seq),
+            None => (HEADER_LEN as u64, 0),
+        };
+        let stop = self.index.stop(time.end).map_or(u64::MAX, |it| it.offset);
+        let walk = Walk::new(offset, seq);
+        let pass = Pass::new(&mut self.source, &self.path, walk);
+        Ok(Box::new(pass.within(time, stop)))
     }
 }
 
@@ -262,7 +288,7 @@ pub(super) fn refused(path: &Path, source: io::Error) -> ReadError {
 }
 
 /// The file header; `None` where it is damaged but the file is a record.
-fn read_file_header<R: Read + Seek>(
+fn read_file_header<R: ReadAt>(
     source: &mut Source<R>,
     path: &Path,
 ) -> Result<Option<FileHeader>, ReadError> {

@@ -1,82 +1,12 @@
 //! Walks a file's frames and steps over whatever is damaged. Reads only.
 
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io;
 
 use super::format::{FrameHeader, HEADER_LEN, SYNC};
+use super::source::{ReadAt, Source};
 
 /// Bytes looked through at a time when searching for the next frame.
 const WINDOW: usize = 64 << 10;
-
-/// A file that can be read at any place.
-pub(super) struct Source<R> {
-    inner: BufReader<R>,
-    at: u64,
-    len: u64,
-}
-
-impl<R: Read + Seek> Source<R> {
-    pub fn new(mut inner: R) -> io::Result<Self> {
-        let len = inner.seek(SeekFrom::End(0))?;
-        inner.seek(SeekFrom::Start(0))?;
-        Ok(Source {
-            inner: BufReader::with_capacity(WINDOW, inner),
-            at: 0,
-            len,
-        })
-    }
-
-    /// Length when it was opened: what is appended later is not looked at.
-    pub fn len(&self) -> u64 {
-        self.len
-    }
-
-    /// Fills `buffer` from `offset` on; gives how much of it there was.
-    pub fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let distance =
-            i64::try_from(i128::from(offset) - i128::from(self.at)).map_err(io::Error::other)?;
-        self.inner.seek_relative(distance)?;
-        self.at = offset;
-        let mut done = 0;
-        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match self.inner.read(rest) {
-                Ok(0) => break,
-                Ok(n) => done += n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.at += done as u64;
-        Ok(done)
-    }
-
-    /// The frame header at `offset`, if a valid one is there.
-    pub fn header_at(&mut self, offset: u64) -> io::Result<Option<FrameHeader>> {
-        let mut bytes = [0; HEADER_LEN];
-        let whole = self.read_at(offset, &mut bytes)? == HEADER_LEN;
-        Ok(if whole {
-            FrameHeader::parse(&bytes)
-        } else {
-            None
-        })
-    }
-
-    /// Reads the payload of the frame at `offset`; whether it is whole and its
-    /// checksum holds. The header's parsing has bounded the length.
-    pub fn payload(
-        &mut self,
-        offset: u64,
-        header: &FrameHeader,
-        payload: &mut Vec<u8>,
-    ) -> io::Result<bool> {
-        payload.clear();
-        if offset.saturating_add(header.frame_len()) > self.len {
-            return Ok(false);
-        }
-        payload.resize(header.payload_len as usize, 0);
-        let read = self.read_at(offset + HEADER_LEN as u64, payload)?;
-        Ok(read == payload.len() && crc32c::crc32c(payload) == header.payload_crc)
-    }
-}
 
 /// What a walk comes upon.
 #[derive(Clone, Copy, Debug)]
@@ -109,12 +39,13 @@ impl Walk {
         }
     }
 
-    /// The next frame or damaged place. With a `payload` buffer, payloads are
-    /// read into it and checked; without one, only headers are looked at.
-    pub fn next<R: Read + Seek>(
+    /// The next frame or damaged place. Payloads that are `wanted` are read
+    /// into `payload` and checked; of others, only headers are looked at.
+    pub fn next<R: ReadAt>(
         &mut self,
         source: &mut Source<R>,
-        payload: Option<&mut Vec<u8>>,
+        payload: &mut Vec<u8>,
+        wanted: impl FnOnce(&FrameHeader) -> bool,
     ) -> io::Result<Option<Found>> {
         if self.at >= source.len() {
             return Ok(None);
@@ -134,9 +65,9 @@ impl Walk {
                 next: Some(header),
             }));
         }
-        let intact = match payload {
-            Some(payload) => source.payload(offset, &header, payload)?,
-            None => offset.saturating_add(header.frame_len()) <= source.len(),
+        let intact = match wanted(&header) {
+            true => source.payload(offset, &header, payload)?,
+            false => offset.saturating_add(header.frame_len()) <= source.len(),
         };
         self.seq = header.seq.checked_add(1);
         if !intact {
@@ -154,7 +85,7 @@ impl Walk {
         self.seq.is_none_or(|seq| header.seq >= seq)
     }
 
-    fn step_over<R: Read + Seek>(
+    fn step_over<R: ReadAt>(
         &mut self,
         source: &mut Source<R>,
         lost: Option<FrameHeader>,
@@ -171,7 +102,7 @@ impl Walk {
     }
 
     /// The first valid frame header at `from` or after it.
-    fn search<R: Read + Seek>(
+    fn search<R: ReadAt>(
         &self,
         source: &mut Source<R>,
         from: u64,

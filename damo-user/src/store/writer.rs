@@ -1,14 +1,16 @@
 //! Writes a record, frame by frame, never touching what it wrote.
 
-use crate::model::{Gap, Item, LossCause, Meta, Note, Region, Snapshot, TargetInfo};
+use std::collections::BTreeMap;
+
+use crate::model::{Gap, Item, Known, LossCause, Meta, Note, Region, Snapshot, TargetInfo};
 
 use super::about::{Options, file_header, merge_target};
 use super::append::{Appender, JSON_COLUMN, Stats, WriteError, write_failed};
 use super::format::{FrameHeader, HEADER_LEN, flag, kind, limit};
 use super::frame::DataFrame;
 use super::index::{End, Entry, Index};
+use super::notes::{self, Pending};
 use super::sink::Sink;
-use super::varint::put;
 
 /// A frame is written when it holds so many samples…
 const FRAME_SAMPLES: usize = 4096;
@@ -22,10 +24,6 @@ const SYNC_NS: u64 = 5_000_000_000;
 /// [`limit::PAYLOAD`] even if nothing can be compressed.
 const FRAME_REGIONS: usize = 16_384;
 
-/// Columns of CLOCK frames.
-const CLOCK_MONO: u8 = 1;
-const CLOCK_WALL: u8 = 2;
-
 /// Writes one record file. docs/FORMAT.md has the rules; in short: a frame is
 /// one write, whole or taken back; what cannot be written becomes a gap.
 pub struct Writer<S: Sink> {
@@ -34,6 +32,8 @@ pub struct Writer<S: Sink> {
     /// Targets became known since the last META frame.
     meta_stale: bool,
     frame: DataFrame,
+    /// By the type of their frame.
+    notes: BTreeMap<u8, Pending>,
     index: Index,
     stats: Stats,
     /// What could not be written and is not told in the file yet.
@@ -63,6 +63,7 @@ impl<S: Sink> Writer<S> {
             meta: Meta::default(),
             meta_stale: false,
             frame: DataFrame::default(),
+            notes: BTreeMap::new(),
             index: Index::default(),
             stats: Stats::default(),
             unwritten: None,
@@ -151,12 +152,51 @@ impl<S: Sink> Writer<S> {
         }
     }
 
-    /// Adds a note.
+    /// Adds a note. Notes of one kind stay in order; they are written with the
+    /// next frame of samples, before it.
     ///
     /// # Errors
     /// As for [`Writer::snapshot`].
-    pub fn note(&mut self, _note: &Note) -> Result<(), WriteError> {
-        self.unfinished()
+    pub fn note(&mut self, note: &Note) -> Result<(), WriteError> {
+        if let Known::Clock(wall_ns) = note.what {
+            return self.clock(note.time_ns, wall_ns);
+        }
+        self.open()?;
+        let kind = notes::kind_of(&note.what);
+        let pending = self.notes.entry(kind).or_default();
+        pending.push(note);
+        match pending.is_full() {
+            true => self.flush_notes(),
+            false => Ok(()),
+        }
+    }
+
+    /// Writes the notes that are held back, each kind as a frame of its own.
+    fn flush_notes(&mut self) -> Result<(), WriteError> {
+        let mut result = Ok(());
+        for (kind, pending) in std::mem::take(&mut self.notes) {
+            let Some((first_ns, last_ns)) = pending.times() else {
+                continue;
+            };
+            self.file.payload.clear();
+            let encoded = pending.encode(&mut self.file.payload).map_err(write_failed);
+            let header = FrameHeader {
+                kind,
+                first_ns,
+                last_ns,
+                ..FrameHeader::default()
+            };
+            let offset = self.file.bytes;
+            let written = encoded.and_then(|()| self.file.put_frame(header));
+            if written.is_ok() {
+                self.index.note_time(first_ns);
+            } else if self.file.bytes < offset + HEADER_LEN as u64 {
+                // No samples, but something that is not there.
+                self.not_written(first_ns, last_ns, 0);
+            }
+            result = result.and(written);
+        }
+        result
     }
 
     /// Adds a gap.
@@ -188,17 +228,14 @@ impl<S: Sink> Writer<S> {
     pub fn clock(&mut self, mono_ns: u64, wall_ns: u64) -> Result<(), WriteError> {
         self.unfinished()?;
         self.file.payload.clear();
-        for (id, ns) in [(CLOCK_MONO, mono_ns), (CLOCK_WALL, wall_ns)] {
-            let mut bytes = Vec::new();
-            put(&mut bytes, ns);
-            self.file.payload.values(id, &bytes).map_err(write_failed)?;
-        }
+        notes::encode_clock(mono_ns, wall_ns, &mut self.file.payload).map_err(write_failed)?;
         let header = FrameHeader {
             kind: kind::CLOCK,
             first_ns: mono_ns,
             last_ns: mono_ns,
             ..FrameHeader::default()
         };
+        self.index.note_time(mono_ns);
         self.file.put_frame(header)
     }
 
@@ -257,9 +294,10 @@ impl<S: Sink> Writer<S> {
     /// # Errors
     /// It could not be written, and counts as lost.
     pub fn flush(&mut self) -> Result<(), WriteError> {
+        let noted = self.flush_notes();
         self.begin();
         if self.frame.is_empty() {
-            return Ok(());
+            return noted;
         }
         let header = self.frame.header();
         let offset = self.file.bytes;
@@ -267,6 +305,7 @@ impl<S: Sink> Writer<S> {
             offset,
             seq: self.file.seq,
             before_ns: self.file.latest_ns,
+            from_ns: header.first_ns,
         };
         self.file.payload.clear();
         let encoded = self
@@ -278,7 +317,7 @@ impl<S: Sink> Writer<S> {
         let result = encoded.and_then(|()| self.file.put_frame(header));
         if result.is_ok() {
             self.index.note(entry);
-            return Ok(());
+            return noted;
         }
         self.stats.snapshots = self
             .stats
@@ -350,7 +389,7 @@ impl<S: Sink> Writer<S> {
     /// Before a snapshot or a gap is added.
     fn open(&mut self) -> Result<(), WriteError> {
         self.unfinished()?;
-        if self.frame.is_empty() {
+        if self.frame.is_empty() && self.notes.is_empty() {
             self.opened_ns = self.now_ns;
         }
         self.begin();
@@ -380,7 +419,8 @@ impl<S: Sink> Writer<S> {
     }
 
     fn flush_if_full(&mut self) -> Result<(), WriteError> {
-        if self.frame.samples() >= FRAME_SAMPLES || self.frame.rows() >= FRAME_ROWS {
+        let full = self.frame.samples() >= FRAME_SAMPLES || self.frame.rows() >= FRAME_ROWS;
+        if full || self.frame.is_heavy() {
             return self.flush();
         }
         Ok(())
