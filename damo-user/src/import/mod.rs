@@ -10,10 +10,12 @@ mod timeline;
 use std::fs::{self, File, Metadata};
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 
 use crate::model::{ReadError, Record};
+use crate::store::{ReadAhead, Reader, Segments};
 use sniff::Format;
 
 /// How much of a file decides what it is.
@@ -42,7 +44,11 @@ pub fn open(path: &Path) -> Result<Box<dyn Record>, ReadError> {
             "not a regular file; save the record to a file first".to_owned(),
         )),
     };
-    regular(fs::metadata(path).map_err(io)?)?;
+    let metadata = fs::metadata(path).map_err(io)?;
+    if metadata.is_dir() {
+        return Ok(Box::new(ReadAhead(Segments::open(path)?)));
+    }
+    regular(metadata)?;
     // Asked again of what was opened: it may be another by now, and opening a
     // pipe would wait for a writer.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -52,7 +58,10 @@ pub fn open(path: &Path) -> Result<Box<dyn Record>, ReadError> {
     let mut head = Vec::new();
     (&file).take(HEAD).read_to_end(&mut head).map_err(io)?;
     match sniff::sniff(&head) {
-        Format::Own => Ok(Box::new(crate::store::Reader::from_source(file, path)?)),
+        Format::Own => {
+            let reader = Reader::from_source(Arc::new(file), path)?;
+            Ok(Box::new(ReadAhead(reader)))
+        }
         Format::Legacy(layout) => Ok(Box::new(legacy::LegacyRecord::open(path, file, layout)?)),
         Format::Text => Ok(Box::new(perf_script::ScriptRecord::open(path, file)?)),
         Format::Other { looks, hint } => Err(unsupported(format!(

@@ -1,8 +1,10 @@
 //! One pass over a record: frames to items, with gaps where damage is.
 
+use std::borrow::BorrowMut;
 use std::collections::VecDeque;
+use std::marker::PhantomData;
 use std::ops::Range;
-use std::path::Path;
+use std::path::PathBuf;
 
 use crate::model::{Gap, Item, LossCause, ReadError, Snapshot, touches};
 
@@ -20,9 +22,11 @@ struct Partial {
     lacking: u64,
 }
 
-pub(super) struct Pass<'a, R> {
-    source: &'a mut Source<R>,
-    path: &'a Path,
+/// Owns its source, or borrows it from a reader.
+pub(super) struct Pass<R, S> {
+    source: S,
+    input: PhantomData<R>,
+    path: PathBuf,
     header_damaged: bool,
     walk: Walk,
     payload: Vec<u8>,
@@ -38,7 +42,7 @@ pub(super) struct Pass<'a, R> {
     done: bool,
 }
 
-impl<R: ReadAt> Iterator for Pass<'_, R> {
+impl<R: ReadAt, S: BorrowMut<Source<R>>> Iterator for Pass<R, S> {
     type Item = Result<Item, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -60,10 +64,11 @@ impl<R: ReadAt> Iterator for Pass<'_, R> {
     }
 }
 
-impl<'a, R: ReadAt> Pass<'a, R> {
-    pub fn new(source: &'a mut Source<R>, path: &'a Path, walk: Walk) -> Self {
+impl<R: ReadAt, S: BorrowMut<Source<R>>> Pass<R, S> {
+    pub fn new(source: S, path: PathBuf, walk: Walk) -> Self {
         Pass {
             source,
+            input: PhantomData,
             path,
             header_damaged: false,
             walk,
@@ -79,15 +84,12 @@ impl<'a, R: ReadAt> Pass<'a, R> {
     }
 
     /// Only what is about `time`; nothing of that is at `stop` or after it.
-    pub fn within(mut self, time: Range<u64>, stop: u64) -> Self {
-        self.time = Some(time);
+    /// `header_damaged`: begins with a gap for the file header.
+    pub fn within(mut self, time: Option<Range<u64>>, stop: u64, header_damaged: bool) -> Self {
+        self.time = time;
         self.stop = stop;
+        self.header_damaged = header_damaged;
         self
-    }
-
-    /// Begins with a gap for a damaged file header.
-    pub fn tell_of_the_header(&mut self) {
-        self.header_damaged = true;
     }
 
     fn advance(&mut self) -> Result<(), ReadError> {
@@ -98,8 +100,10 @@ impl<'a, R: ReadAt> Pass<'a, R> {
         };
         let found = self
             .walk
-            .next(self.source, &mut self.payload, |header| !outside(header))
-            .map_err(|error| refused(self.path, error))?;
+            .next(self.source.borrow_mut(), &mut self.payload, |header| {
+                !outside(header)
+            })
+            .map_err(|error| refused(&self.path, error))?;
         if std::mem::take(&mut self.header_damaged) {
             let ns = if let Some(Found::Frame(_, header)) = found {
                 header.first_ns
@@ -159,7 +163,7 @@ impl<'a, R: ReadAt> Pass<'a, R> {
             }
             unknown if header.has(flag::CRITICAL) => {
                 return Err(ReadError::Unsupported {
-                    path: self.path.to_owned(),
+                    path: self.path.clone(),
                     what: format!(
                         "the frame of type {unknown} at offset {offset} needs a later damo: install one"
                     ),

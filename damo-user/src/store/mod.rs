@@ -17,8 +17,10 @@
 //! A file is "closed" by its END frame alone: nothing is rewritten in place.
 
 mod about;
+mod ahead;
 mod append;
 mod column;
+mod compact;
 mod decode;
 mod extra;
 mod format;
@@ -28,15 +30,19 @@ mod items;
 mod notes;
 mod reader;
 mod recover;
+mod segments;
 mod sink;
 mod source;
 mod varint;
 mod writer;
 
 pub use about::Options;
+pub use ahead::ReadAhead;
 pub use append::{Stats, WriteError};
+pub use compact::{CompactError, compact, is_worth_compacting};
 pub use format::{FileHeader, MAGIC, VERSION};
 pub use reader::Reader;
+pub use segments::{Segments, segment_name, segment_number};
 pub use sink::Sink;
 pub use source::ReadAt;
 pub use writer::Writer;

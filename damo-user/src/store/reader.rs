@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::model::{Items, Meta, ReadError, Record, TargetInfo};
+use crate::model::{Item, Items, Meta, ReadError, Record, TargetInfo};
 
 use super::Stats;
 use super::about::merge_target;
@@ -259,24 +259,39 @@ impl<R: ReadAt> Record for Reader<R> {
     }
 
     fn items(&mut self) -> Result<Items<'_>, ReadError> {
-        let walk = Walk::new(HEADER_LEN as u64, 0);
-        let mut pass = Pass::new(&mut self.source, &self.path, walk);
-        if self.header.is_none() {
-            pass.tell_of_the_header();
-        }
-        Ok(Box::new(pass))
+        let (walk, stop) = self.walk(None);
+        let damaged = self.header.is_none();
+        let pass = Pass::new(&mut self.source, self.path.clone(), walk);
+        Ok(Box::new(pass.within(None, stop, damaged)))
     }
 
     /// By the index nothing is read that lies before, and not much after.
     fn items_in(&mut self, time: Range<u64>) -> Result<Items<'_>, ReadError> {
-        let (offset, seq) = match self.index.start(time.start) {
-            Some(entry) => (entry.offset, entry.seq),
-            None => (HEADER_LEN as u64, 0),
-        };
-        let stop = self.index.stop(time.end).map_or(u64::MAX, |it| it.offset);
-        let walk = Walk::new(offset, seq);
-        let pass = Pass::new(&mut self.source, &self.path, walk);
-        Ok(Box::new(pass.within(time, stop)))
+        let (walk, stop) = self.walk(Some(&time));
+        let pass = Pass::new(&mut self.source, self.path.clone(), walk);
+        Ok(Box::new(pass.within(Some(time), stop, false)))
+    }
+}
+
+impl<R: ReadAt> Reader<R> {
+    /// As [`Record::items_in`] (or, without a time, [`Record::items`]), but
+    /// with nothing borrowed.
+    pub fn into_items(
+        self,
+        time: Option<Range<u64>>,
+    ) -> impl Iterator<Item = Result<Item, ReadError>> {
+        let (walk, stop) = self.walk(time.as_ref());
+        let damaged = self.header.is_none() && time.is_none();
+        Pass::new(self.source, self.path, walk).within(time, stop, damaged)
+    }
+
+    /// Where to start for a time, and at what offset to stop.
+    fn walk(&self, time: Option<&Range<u64>>) -> (Walk, u64) {
+        let start = time.and_then(|time| self.index.start(time.start));
+        let (offset, seq) = start.map_or((HEADER_LEN as u64, 0), |it| (it.offset, it.seq));
+        let stop = time.and_then(|time| self.index.stop(time.end));
+        let stop = stop.map_or(u64::MAX, |it| it.offset);
+        (Walk::new(offset, seq), stop)
     }
 }
 

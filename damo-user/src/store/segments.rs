@@ -1,0 +1,246 @@
+//! A record of several files: a folder of segments that reads as one.
+
+use std::fs::{self, File};
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::model::{Gap, Item, Items, LossCause, Meta, ReadError, Record};
+
+use super::ahead::{OwnedItems, Passes, open_regular};
+use super::reader::refused;
+use super::{Reader, Stats};
+
+/// Segments that are kept in mind: a bound for hostile folders.
+const MAX_SEGMENTS: usize = 1 << 20;
+
+/// The name of segment `number` in its folder.
+pub fn segment_name(number: u32) -> String {
+    format!("segment-{number:08}.damo")
+}
+
+/// The number in a segment's name.
+pub fn segment_number(name: &str) -> Option<u32> {
+    let digits = name.strip_prefix("segment-")?.strip_suffix(".damo")?;
+    let plain = digits.len() >= 8 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|_| plain)
+}
+
+/// A record in several files. Each is opened when its turn comes: what
+/// retention removes meanwhile is passed over.
+#[derive(Clone, Debug)]
+pub struct Segments {
+    folder: PathBuf,
+    /// By number, ascending.
+    numbers: Vec<u32>,
+    meta: Meta,
+    uuid: Option<[u8; 16]>,
+    totals: Stats,
+    clean: bool,
+}
+
+impl Segments {
+    /// Opens the record in `folder`, and looks once at each of its segments.
+    ///
+    /// # Errors
+    /// There is no segment, one cannot be read, or they are of several records.
+    pub fn open(folder: &Path) -> Result<Segments, ReadError> {
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(folder).map_err(|error| refused(folder, error))? {
+            let entry = entry.map_err(|error| refused(folder, error))?;
+            let number = entry.file_name().to_str().and_then(segment_number);
+            numbers.extend(number.filter(|_| numbers.len() < MAX_SEGMENTS));
+        }
+        numbers.sort_unstable();
+        let mut segments = Segments {
+            folder: folder.to_owned(),
+            numbers,
+            meta: Meta::default(),
+            uuid: None,
+            totals: Stats::default(),
+            clean: true,
+        };
+        segments.survey()?;
+        Ok(segments)
+    }
+
+    fn survey(&mut self) -> Result<(), ReadError> {
+        let mut first: Option<Meta> = None;
+        let mut there = Vec::with_capacity(self.numbers.len());
+        for &number in &self.numbers {
+            let Some(reader) = self.segment(number)? else {
+                continue;
+            };
+            there.push(number);
+            if let Some(header) = reader.header() {
+                let uuid = *self.uuid.get_or_insert(header.uuid);
+                if uuid != header.uuid || header.segment != number {
+                    return Err(ReadError::Unsupported {
+                        path: self.folder.join(segment_name(number)),
+                        what: "a segment of another record than those before it; \
+                               move the segments of each record into a folder of their own"
+                            .to_owned(),
+                    });
+                }
+            }
+            self.totals = sum(self.totals, reader.totals());
+            self.clean &= reader.was_clean();
+            first.get_or_insert_with(|| reader.meta().clone());
+            // The last one knows all targets.
+            self.meta = reader.meta().clone();
+        }
+        self.numbers = there;
+        let Some(first) = first else {
+            return Err(ReadError::Unsupported {
+                path: self.folder.clone(),
+                what: "a folder without segments (segment-00000000.damo …) of a record".to_owned(),
+            });
+        };
+        (self.meta.wall_ns, self.meta.mono_ns) = (first.wall_ns, first.mono_ns);
+        Ok(())
+    }
+
+    /// Opens a segment; `None` if it is gone by now.
+    fn segment(&self, number: u32) -> Result<Option<Reader<Arc<File>>>, ReadError> {
+        let path = self.folder.join(segment_name(number));
+        match open_regular(&path) {
+            Ok(file) => Reader::from_source(Arc::new(file), path).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(refused(&path, error)),
+        }
+    }
+
+    /// The numbers of the segments that are there.
+    pub fn numbers(&self) -> &[u32] {
+        &self.numbers
+    }
+
+    /// Where they are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Sums over all segments.
+    pub fn totals(&self) -> Stats {
+        self.totals
+    }
+
+    /// Whether every segment was closed.
+    pub fn was_clean(&self) -> bool {
+        self.clean
+    }
+
+    /// Identifies the record; `None` if every header is damaged.
+    pub fn uuid(&self) -> Option<[u8; 16]> {
+        self.uuid
+    }
+
+    fn walk(&self, time: Option<Range<u64>>) -> Pass {
+        Pass {
+            segments: self.clone(),
+            time,
+            next: 0,
+            expected: None,
+            latest_ns: None,
+            items: None,
+        }
+    }
+}
+
+impl Passes for Segments {
+    fn pass(&self, time: Option<Range<u64>>) -> OwnedItems {
+        Box::new(self.walk(time))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.totals.bytes
+    }
+}
+
+impl Record for Segments {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn items(&mut self) -> Result<Items<'_>, ReadError> {
+        Ok(Box::new(self.walk(None)))
+    }
+
+    fn items_in(&mut self, time: Range<u64>) -> Result<Items<'_>, ReadError> {
+        Ok(Box::new(self.walk(Some(time))))
+    }
+}
+
+/// One pass over all segments.
+struct Pass {
+    segments: Segments,
+    time: Option<Range<u64>>,
+    /// Index of the next segment.
+    next: usize,
+    /// The number that it should have.
+    expected: Option<u32>,
+    latest_ns: Option<u64>,
+    items: Option<OwnedItems>,
+}
+
+impl Iterator for Pass {
+    type Item = Result<Item, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(item) = self.items.as_mut().and_then(Iterator::next) {
+                if let Ok(item) = &item {
+                    self.latest_ns = self.latest_ns.max(Some(item.times().1));
+                }
+                return Some(item);
+            }
+            let number = *self.segments.numbers.get(self.next)?;
+            self.next += 1;
+            match self.segments.segment(number) {
+                Ok(Some(reader)) => self.begin(number, reader),
+                // Removed since; whether that is a gap is seen at the next.
+                Ok(None) => {}
+                Err(error) => {
+                    self.next = usize::MAX;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}
+
+impl Pass {
+    fn begin(&mut self, number: u32, reader: Reader<Arc<File>>) {
+        let missing = self.expected.is_some_and(|expected| number != expected);
+        self.expected = number.checked_add(1);
+        let mut items = reader.into_items(self.time.clone()).peekable();
+        if !missing {
+            self.items = Some(Box::new(items));
+            return;
+        }
+        let start_ns = self.latest_ns;
+        let end_ns = match items.peek() {
+            Some(Ok(item)) => Some(item.times().0),
+            _ => None,
+        };
+        let gap = Item::Gap(Gap {
+            target: None,
+            start_ns: start_ns.or(end_ns).unwrap_or(0),
+            end_ns: end_ns.or(start_ns).unwrap_or(0).max(start_ns.unwrap_or(0)),
+            events: None,
+            cause: LossCause::Damaged,
+        });
+        self.items = Some(Box::new(std::iter::once(Ok(gap)).chain(items)));
+    }
+}
+
+fn sum(a: Stats, b: Stats) -> Stats {
+    Stats {
+        bytes: a.bytes.saturating_add(b.bytes),
+        snapshots: a.snapshots.saturating_add(b.snapshots),
+        samples: a.samples.saturating_add(b.samples),
+        lost: a.lost.saturating_add(b.lost),
+        frames: a.frames.saturating_add(b.frames),
+    }
+}
