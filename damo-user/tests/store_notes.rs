@@ -1,4 +1,10 @@
 //! What a record holds beside samples comes back as it was given.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where something is wrong"
+)]
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -10,6 +16,7 @@ use damo_user::model::{
 use damo_user::store::{Reader, Writer};
 use proptest::prelude::*;
 
+#[path = "store_sample/mod.rs"]
 mod store_sample;
 use store_sample::{giant, snapshot};
 

@@ -1,4 +1,10 @@
 //! Reading for a time: by the index, without what lies before and after.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where something is wrong"
+)]
 
 use std::io::{self, Cursor};
 use std::ops::Range;
@@ -11,6 +17,7 @@ use damo_user::model::{Known, Tuned};
 use damo_user::store::{ReadAt, Reader, Writer};
 use proptest::prelude::*;
 
+#[path = "store_sample/mod.rs"]
 mod store_sample;
 use store_sample::{giant, snapshot};
 

@@ -1,5 +1,11 @@
 //! Several files that read as one record, passes in a thread, and full frames
 //! instead of small ones.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where something is wrong"
+)]
 
 use std::fs;
 use std::io::Cursor;
@@ -12,6 +18,7 @@ use damo_user::store::{
     Options, Reader, Segments, Writer, compact, is_worth_compacting, segment_name, segment_number,
 };
 
+#[path = "store_sample/mod.rs"]
 mod store_sample;
 use store_sample::{giant, snapshot};
 

@@ -149,3 +149,44 @@ fn switched_off_by_somebody_else_ends_the_record() {
     started.wait().exits(1).says("switched DAMON off");
     assert!(Read::open(&scene.path("damon.data")).snapshots.len() > 5);
 }
+
+#[test]
+fn a_rotated_record_loses_nothing_between_its_segments() {
+    let scene = Scene::quiet("rotated");
+    let folder = scene.path("segments");
+    let out = folder.to_str().unwrap();
+    scene
+        .run(&[
+            "record",
+            "--rotate",
+            "1s",
+            "--timeout",
+            "6s",
+            "--out",
+            out,
+            "paddr",
+        ])
+        .exits(0);
+    let read = Read::open(&folder);
+    let segments = fs::read_dir(&folder).unwrap().count();
+    assert!(segments >= 4, "{segments} segments");
+    assert!(
+        read.snapshots.len() > 30,
+        "{} snapshots",
+        read.snapshots.len()
+    );
+    // One aggregation begins where the last one ended, over all segments.
+    let mut ends = std::collections::BTreeMap::new();
+    for snapshot in &read.snapshots {
+        if let Some(end_ns) = ends.insert(snapshot.target, snapshot.end_ns) {
+            assert_eq!(end_ns, snapshot.start_ns);
+        }
+    }
+    for entry in fs::read_dir(&folder).unwrap() {
+        let mode = entry.unwrap().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    let mode = fs::metadata(&folder).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    assert!(!damon_is_on());
+}

@@ -8,6 +8,7 @@ mod params;
 mod record;
 mod report;
 mod request;
+mod rotate;
 mod schemes;
 mod start;
 mod status;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use super::Outcome;
 use super::request::{Request, RequestArgs};
+use super::rotate::RotateArgs;
 use crate::model::units::{self, TimeUnit};
 use crate::recorder::{self, Ended, Plan, Report};
 use crate::source;
@@ -26,9 +27,12 @@ pub struct Args {
     #[command(flatten)]
     request: RequestArgs,
 
-    /// File to write; an older one is kept as FILE.old
+    /// File to write (a folder with --rotate); an older one is kept as FILE.old
     #[arg(short, long, value_name = "FILE", default_value = "damon.data")]
     out: PathBuf,
+
+    #[command(flatten)]
+    rotate: RotateArgs,
 
     /// Permissions of the file, octal
     #[arg(
@@ -66,7 +70,7 @@ pub fn run(args: Args, stdout: &mut dyn Write) -> Result<Outcome> {
         return request.print(stdout);
     }
     let out = args.out.clone();
-    let plan = args.plan(request);
+    let plan = args.plan(request)?;
     announce(plan.command.as_ref());
     let debug = plan.tap.debug;
     let report = recorder::record(plan)?;
@@ -124,8 +128,9 @@ pub fn announce(command: Option<&CommandLine>) {
 }
 
 impl Args {
-    fn plan(self, request: Request) -> Plan {
-        Plan {
+    fn plan(self, request: Request) -> Result<Plan> {
+        Ok(Plan {
+            rotation: self.rotate.rotation()?,
             params: request.params,
             command: request.command,
             out: self.out,
@@ -140,7 +145,7 @@ impl Args {
             command_line: std::env::args_os()
                 .map(|arg| arg.to_string_lossy().into_owned())
                 .collect(),
-        }
+        })
     }
 }
 

@@ -6,9 +6,11 @@
 //! instruction until DAMON watches it; at the end DAMON is switched off, the
 //! ring drained and the counters read before the file is closed.
 
+mod destination;
 mod error;
 mod progress;
 mod pump;
+mod retention;
 mod spool;
 
 use std::path::PathBuf;
@@ -20,20 +22,20 @@ use crate::control::params::{Context, Params};
 use crate::control::{Options as ControlOptions, Session, System, others};
 use crate::model::{Meta, TargetInfo};
 use crate::source::{Assembler, Options as TapOptions, Tap};
-use crate::store::{Stats, Writer};
+use crate::store::Stats;
 use crate::sys::caller::Caller;
 use crate::sys::child;
 use crate::sys::clock;
 use crate::sys::command_line::CommandLine;
 use crate::sys::host::Host;
-use crate::sys::output::Output;
 use crate::sys::process::Process;
 use crate::watch::{self, Signals, Watched};
 
+use destination::{Destination, Place};
 pub use error::RecordError;
 pub use pump::Ended;
 use pump::Pump;
-use spool::Spool;
+pub use retention::Rotation;
 
 /// How long a command that damo started may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
@@ -50,6 +52,8 @@ pub struct Plan {
     pub out: PathBuf,
     /// Permission bits of the file.
     pub mode: u32,
+    /// Segments in a folder, instead of a file.
+    pub rotation: Option<Rotation>,
     /// When to end, if nothing else ends the recording before.
     pub timeout: Option<Duration>,
     /// Run the command as root even if somebody else asked through sudo.
@@ -97,7 +101,7 @@ async fn run(mut plan: Plan) -> Result<Report, RecordError> {
     let owner = caller.as_ref().map(Caller::owner);
     // Each of these takes itself back when it is dropped: the file, which has
     // no name yet, is gone; the command is killed; DAMON is put back.
-    let mut output = Output::create(&plan.out, plan.mode, owner)?;
+    let place = Place::create(&plan.out, plan.mode, owner, plan.rotation)?;
     let run_as = caller.as_ref().filter(|_| !plan.as_root);
     let watched = Watched::find(&mut plan.params, plan.command.as_ref(), run_as)?;
     let mut session = Session::prepare(&system, &plan.params, plan.options)?;
@@ -119,20 +123,16 @@ async fn run(mut plan: Plan) -> Result<Report, RecordError> {
         mono_ns,
         ..plan.meta(plan.context()?)
     };
-    let file = output.file().try_clone().map_err(RecordError::Disk)?;
-    let spool = Spool::start(file).map_err(RecordError::Disk)?;
-    let disk = spool.disk();
-    let mut writer = Writer::new(spool, &meta)?;
-    writer.clock(mono_ns, wall_ns)?;
+    let mut record = Destination::begin(place, &meta)?;
     if signals.came().await {
         return Err(RecordError::Interrupted);
     }
     // From here on there is something to keep.
-    output.keep()?;
+    record.keep()?;
     let (gone, command) = watched.release().map_err(RecordError::Runtime)?;
 
     let begun = Instant::now();
-    let mut pump = Pump::new(tap, assembler, writer, disk, kdamond, meta.targets);
+    let mut pump = Pump::new(tap, assembler, record, kdamond, meta.targets);
     let pumped = pump
         .run(
             &mut session,
@@ -153,7 +153,7 @@ async fn run(mut plan: Plan) -> Result<Report, RecordError> {
         Ok(Ended::Target) => command.wait().map(Some),
         _ => command.terminate(GRACE).map(|_| None),
     });
-    let closed = pump.close(&plan.out);
+    let closed = pump.close();
     let report = || {
         let stats = closed?;
         Ok(Report {

@@ -1,20 +1,18 @@
 //! The loop: from the ring, through the assembler, into the file.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use damo_ebpf::Kdamond;
 use tokio::time::MissedTickBehavior;
 
 use super::RecordError;
+use super::destination::Destination;
 use super::progress::Progress;
-use super::spool::{DiskState, Spool};
-use crate::analyze::Losses;
 use crate::control::Session;
-use crate::model::{Item, ReadError, Record, TargetInfo};
+use crate::model::TargetInfo;
 use crate::source::{Assembler, Tap};
-use crate::store::{Reader, Stats, Writer};
+use crate::store::Stats;
 use crate::sys::clock;
 use crate::sys::process::Process;
 use crate::sys::readiness::Readiness;
@@ -43,8 +41,7 @@ const NAMES_SETTLE: Duration = Duration::from_secs(3);
 pub struct Pump {
     tap: Tap,
     assembler: Assembler,
-    writer: Writer<Spool>,
-    disk: DiskState,
+    record: Destination,
     kdamond: u32,
     targets: Vec<TargetInfo>,
     started: Instant,
@@ -56,16 +53,14 @@ impl Pump {
     pub fn new(
         tap: Tap,
         assembler: Assembler,
-        writer: Writer<Spool>,
-        disk: DiskState,
+        record: Destination,
         kdamond: u32,
         targets: Vec<TargetInfo>,
     ) -> Pump {
         Pump {
             tap,
             assembler,
-            writer,
-            disk,
+            record,
             kdamond,
             targets,
             started: Instant::now(),
@@ -109,11 +104,11 @@ impl Pump {
                 }
                 _ = ticks.tick() => {
                     self.drain()?;
-                    let _ = self.writer.tick(clock::monotonic_ns());
-                    self.check_disk()?;
+                    self.record.tick(clock::monotonic_ns());
+                    self.record.check_disk()?;
                     self.follow_names();
                     if progress.is_due() {
-                        let stats = self.writer.stats();
+                        let stats = self.record.stats();
                         progress.draw(
                             self.started.elapsed(),
                             stats.snapshots,
@@ -149,25 +144,17 @@ impl Pump {
         let Pump {
             tap,
             assembler,
-            writer,
+            record,
             kdamond,
             ..
         } = self;
         tap.drain(|event| {
             // Until ours was known, others' events were let through as well.
             if event.kdamond == *kdamond {
-                assembler.push(event, &mut |item| put(writer, &item));
+                assembler.push(event, &mut |item| record.item(&item));
             }
         });
-        self.check_disk()
-    }
-
-    /// A frame that finds no room in the queue is counted as lost by the
-    /// writer, and the next may fit; only a disk that failed ends it.
-    fn check_disk(&self) -> Result<(), RecordError> {
-        self.disk
-            .failure()
-            .map_or(Ok(()), |error| Err(RecordError::Disk(error)))
+        self.record.check_disk()
     }
 
     /// A process has another name after `exec`, as `sh -c 'exec …'` does it at
@@ -182,8 +169,7 @@ impl Pump {
                 .and_then(|pid| Some(Process::find(pid).ok()?.comm));
             if now.is_some() && now != target.comm {
                 target.comm = now;
-                // A name that could not be written is no loss worth an end.
-                let _ = self.writer.target(target);
+                self.record.target(target);
             }
         }
     }
@@ -196,54 +182,20 @@ impl Pump {
         // Whatever was reserved before detaching is committed by now.
         drained.and(self.drain())?;
         let counters = self.tap.counters(self.kdamond)?;
-        let writer = &mut self.writer;
+        let record = &mut self.record;
         let now = clock::monotonic_ns();
         self.assembler
             .finish(self.kdamond, Some(&counters), now, &mut |item| {
-                put(writer, &item);
+                record.item(&item);
             });
         Ok(counters)
     }
 
-    /// Closes the file, and waits for the disk. `path`: where it is.
-    pub fn close(mut self, path: &Path) -> Result<Stats, RecordError> {
-        self.disk.wait_for_room();
-        // Errors are the disk's, which keeps its first one.
-        let _ = self.writer.clock(clock::monotonic_ns(), clock::wall_ns());
-        let _ = self.writer.finish();
-        let stats = self.writer.stats();
-        match self.writer.into_sink().finish() {
-            Ok(()) => Ok(stats),
-            Err(source) => {
-                let seen = self.tap.counters(self.kdamond).map_or(0, |c| c.seen);
-                let kept = kept(path);
-                Err(RecordError::Broken {
-                    path: path.to_owned(),
-                    kept,
-                    lost: seen.saturating_sub(kept),
-                    source,
-                })
-            }
-        }
+    /// Closes the record, and waits for the disk.
+    pub fn close(self) -> Result<Stats, RecordError> {
+        let seen = self.tap.counters(self.kdamond).map(|counted| counted.seen);
+        self.record.close(seen.ok())
     }
-}
-
-/// Errors are not for here: the writer counts what it could not write, and the
-/// disk tells why.
-fn put(writer: &mut Writer<Spool>, item: &Item) {
-    let _ = writer.item(item);
-}
-
-/// Region samples that a record holds which could not be finished.
-fn kept(path: &Path) -> u64 {
-    let count = || -> Result<u64, ReadError> {
-        let mut losses = Losses::default();
-        for item in Reader::open(path)?.items()? {
-            losses.add(&item?);
-        }
-        Ok(losses.stored)
-    };
-    count().unwrap_or(0)
 }
 
 /// Whether it comes in that time.

@@ -31,6 +31,7 @@ pub struct DiskState(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     failed: OnceLock<i32>,
+    done: AtomicBool,
     patient: AtomicBool,
 }
 
@@ -41,6 +42,11 @@ impl DiskState {
             .failed
             .get()
             .map(|&errno| io::Error::from_raw_os_error(errno))
+    }
+
+    /// Whether everything was written, and well.
+    pub fn is_done(&self) -> bool {
+        self.0.done.load(Ordering::Relaxed) && self.failure().is_none()
     }
 
     /// From now on, waits for room in the queue: when there is nothing left
@@ -58,6 +64,7 @@ impl DiskState {
 enum Job {
     Write(Bytes),
     Sync,
+    Then(Box<dyn FnOnce(&File) + Send>),
 }
 
 impl Spool {
@@ -74,11 +81,12 @@ impl Spool {
             .spawn(move || {
                 let mut disk = Disk { file, whole: 0 };
                 for job in queue {
-                    if let Err(error) = disk.run(&job) {
+                    if let Err(error) = disk.run(job) {
                         // Ends the queue: whoever sends next sees the error.
                         return state.fail(&error);
                     }
                 }
+                state.0.done.store(true, Ordering::Relaxed);
             })?;
         Ok(Spool {
             jobs: Some(jobs),
@@ -90,6 +98,18 @@ impl Spool {
     /// What others may know of the thread.
     pub fn disk(&self) -> DiskState {
         self.disk.clone()
+    }
+
+    /// Has the thread do something when everything until now is written; not,
+    /// if the disk fails before, or does not keep up.
+    pub fn then(&mut self, work: impl FnOnce(&File) + Send + 'static) {
+        let _ = self.send(Job::Then(Box::new(work)));
+    }
+
+    /// Leaves the thread to its work, which it does to the end.
+    pub fn leave(mut self) -> Option<JoinHandle<()>> {
+        self.jobs = None;
+        self.thread.take()
     }
 
     /// Waits until everything is written.
@@ -182,10 +202,14 @@ struct Disk {
 }
 
 impl Disk {
-    fn run(&mut self, job: &Job) -> io::Result<()> {
+    fn run(&mut self, job: Job) -> io::Result<()> {
         match job {
             Job::Sync => self.file.sync_data(),
-            Job::Write(bytes) => match self.file.write_all(bytes) {
+            Job::Then(work) => {
+                work(&self.file);
+                Ok(())
+            }
+            Job::Write(bytes) => match self.file.write_all(&bytes) {
                 Ok(()) => {
                     self.whole += bytes.len() as u64;
                     Ok(())

@@ -46,12 +46,16 @@ pub(super) fn file_header(meta: &Meta, options: Options) -> io::Result<FileHeade
         segment: options.segment,
         incompat: 0,
         compat: 0,
-        uuid: options.uuid.map_or_else(random_uuid, Ok)?,
+        uuid: options.uuid.map_or_else(new_uuid, Ok)?,
         boot_id: parse_uuid(&meta.boot_id).unwrap_or_default(),
     })
 }
 
-fn random_uuid() -> io::Result<[u8; 16]> {
+/// A uuid for a new record, of which several files are to be segments.
+///
+/// # Errors
+/// The system has no random numbers.
+pub fn new_uuid() -> io::Result<[u8; 16]> {
     let mut uuid = [0; 16];
     rustix::rand::getrandom(&mut uuid, rustix::rand::GetRandomFlags::empty())?;
     Ok(uuid)

@@ -72,6 +72,21 @@ pub(super) struct Appender<S: Sink> {
     pub dirty: bool,
 }
 
+/// Of several files; never beyond the largest number.
+impl std::ops::Add for Stats {
+    type Output = Stats;
+
+    fn add(self, other: Stats) -> Stats {
+        Stats {
+            bytes: self.bytes.saturating_add(other.bytes),
+            snapshots: self.snapshots.saturating_add(other.snapshots),
+            samples: self.samples.saturating_add(other.samples),
+            lost: self.lost.saturating_add(other.lost),
+            frames: self.frames.saturating_add(other.frames),
+        }
+    }
+}
+
 impl<S: Sink> Appender<S> {
     pub fn new(sink: S) -> Result<Self, WriteError> {
         Ok(Appender {

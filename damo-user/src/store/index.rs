@@ -87,17 +87,15 @@ impl Index {
 
     /// Notes a DATA frame.
     pub fn note(&mut self, entry: Entry) {
-        if self.seen.is_multiple_of(self.stride) {
-            if self.entries.len() == MAX_ENTRIES {
-                let mut pairs = std::mem::take(&mut self.entries).into_iter();
-                while let Some(mut kept) = pairs.next() {
-                    if let Some(dropped) = pairs.next() {
-                        kept.from_ns = kept.from_ns.min(dropped.from_ns);
-                    }
-                    self.entries.push(kept);
+        if self.seen.is_multiple_of(self.stride) && self.entries.len() == MAX_ENTRIES {
+            let mut pairs = std::mem::take(&mut self.entries).into_iter();
+            while let Some(mut kept) = pairs.next() {
+                if let Some(dropped) = pairs.next() {
+                    kept.from_ns = kept.from_ns.min(dropped.from_ns);
                 }
-                self.stride *= 2;
+                self.entries.push(kept);
             }
+            self.stride *= 2;
         }
         if self.seen.is_multiple_of(self.stride) {
             self.entries.push(entry);

@@ -36,7 +36,7 @@ mod source;
 mod varint;
 mod writer;
 
-pub use about::Options;
+pub use about::{Options, new_uuid};
 pub use ahead::ReadAhead;
 pub use append::{Stats, WriteError};
 pub use compact::{CompactError, compact, is_worth_compacting};

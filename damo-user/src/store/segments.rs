@@ -84,7 +84,7 @@ impl Segments {
                     });
                 }
             }
-            self.totals = sum(self.totals, reader.totals());
+            self.totals = self.totals + reader.totals();
             self.clean &= reader.was_clean();
             first.get_or_insert_with(|| reader.meta().clone());
             // The last one knows all targets.
@@ -232,15 +232,5 @@ impl Pass {
             cause: LossCause::Damaged,
         });
         self.items = Some(Box::new(std::iter::once(Ok(gap)).chain(items)));
-    }
-}
-
-fn sum(a: Stats, b: Stats) -> Stats {
-    Stats {
-        bytes: a.bytes.saturating_add(b.bytes),
-        snapshots: a.snapshots.saturating_add(b.snapshots),
-        samples: a.samples.saturating_add(b.samples),
-        lost: a.lost.saturating_add(b.lost),
-        frames: a.frames.saturating_add(b.frames),
     }
 }

@@ -94,6 +94,20 @@ impl<S: Sink> Writer<S> {
         }
     }
 
+    /// What the record says about itself by now.
+    pub fn told(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// What could not be written and is told nowhere in the file: whoever takes
+    /// it counts it.
+    pub fn take_unwritten(&mut self) -> Option<Gap> {
+        let gap = self.unwritten.take()?;
+        let events = gap.events.unwrap_or(0);
+        self.stats.lost = self.stats.lost.saturating_sub(events);
+        Some(gap)
+    }
+
     /// Adds a snapshot; its frame is written when it is full. One that breaks
     /// the format's rules (regions that overlap or go down, or more than
     /// 524288 of them) becomes a gap of cause `Unwritten` in its place, with its

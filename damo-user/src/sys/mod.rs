@@ -5,6 +5,7 @@ pub mod child;
 pub mod clock;
 pub mod command_line;
 pub mod deferred;
+pub mod folder;
 pub mod host;
 pub mod iomem;
 pub mod output;

@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Gid, Mode, Uid, fchmod, fchown, fsync, renameat, unlinkat};
+use rustix::fs::{AtFlags, Gid, Mode, Stat, Uid, fchmod, fchown, fstat, fsync, renameat, unlinkat};
 use rustix::io::Errno;
 
 use super::place::Place;
@@ -43,6 +43,20 @@ pub enum OutputError {
         path: PathBuf,
         /// What it is.
         what: &'static str,
+    },
+    /// Something of this name is not a folder.
+    #[error("{}: this is no folder, as a record in segments needs it; name another with --out", path.display())]
+    NotAFolder {
+        /// The output folder, or its `.old`.
+        path: PathBuf,
+    },
+    /// The `.old` folder is not all ours to remove.
+    #[error("{}: holds {}, which is not a record's; move it away, or name another folder with --out", path.display(), other.display())]
+    Others {
+        /// The `.old` folder.
+        path: PathBuf,
+        /// A file in it.
+        other: OsString,
     },
     /// A stranger's file in a folder for everybody.
     #[error("{}: this belongs to user {uid}, in a folder where only owners may rename; name another file with --out", path.display())]
@@ -88,6 +102,8 @@ pub struct Output {
     /// The name it has meanwhile, where the file system wants one.
     hidden: Option<OsString>,
     kept: bool,
+    mode: u32,
+    owner: Option<(u32, u32)>,
 }
 
 impl Output {
@@ -106,7 +122,14 @@ impl Output {
         mode: u32,
         owner: Option<(u32, u32)>,
     ) -> Result<Output, OutputError> {
-        let place = Place::find(path, owner.map(|(uid, _)| uid))?;
+        Self::create_at(Place::find(path, owner.map(|(uid, _)| uid))?, mode, owner)
+    }
+
+    pub(super) fn create_at(
+        place: Place,
+        mode: u32,
+        owner: Option<(u32, u32)>,
+    ) -> Result<Output, OutputError> {
         place.check()?;
         let (file, hidden) = place.new_file()?;
         let output = Output {
@@ -114,6 +137,8 @@ impl Output {
             place,
             hidden,
             kept: false,
+            mode,
+            owner,
         };
         if let Some((uid, gid)) = owner {
             fchown(
@@ -159,7 +184,7 @@ impl Output {
             None
         };
         let named = match &self.hidden {
-            None => place.link(&self.file),
+            None => place.link(&self.file, &place.name),
             Some(hidden) => place.rename_new(hidden, &place.name),
         };
         if let Err(error) = named {
@@ -176,6 +201,52 @@ impl Output {
             Ok(()) | Err(Errno::INVAL) => Ok(()),
             Err(error) => Err(self.place.failed("write the folder to disk", error)),
         }
+    }
+
+    /// Another file for the same place, to [`Output::replace`] this one.
+    ///
+    /// # Errors
+    /// As for [`Output::create`].
+    pub fn again(&self) -> Result<Output, OutputError> {
+        let place = self
+            .place
+            .again()
+            .map_err(|error| self.place.failed_with("open its folder", error))?;
+        Self::create_at(place, self.mode, self.owner)
+    }
+
+    /// Gives the file its name in place of `original`, which has it now, in one
+    /// step and durably; nothing is kept of that.
+    ///
+    /// # Errors
+    /// The name is no longer `original`'s, or the system refused; then
+    /// nothing has changed.
+    pub fn replace(mut self, original: &File) -> Result<(), OutputError> {
+        let place = &self.place;
+        let failed = |error| place.failed("put the file in place of another", error);
+        let theirs = fstat(original).map_err(failed)?;
+        let named = place.stat(&place.name)?;
+        let same = |stat: &Stat| (stat.st_dev, stat.st_ino) == (theirs.st_dev, theirs.st_ino);
+        if !named.as_ref().is_some_and(same) {
+            return Err(failed(Errno::STALE));
+        }
+        let hidden = match self.hidden.clone() {
+            Some(hidden) => hidden,
+            None => {
+                let hidden = place.hidden_name();
+                // Left by one that was killed at this very step.
+                let _ = unlinkat(&place.folder, &hidden, AtFlags::empty());
+                place.link(&self.file, &hidden).map_err(failed)?;
+                hidden
+            }
+        };
+        let renamed = renameat(&place.folder, &hidden, &place.folder, &place.name);
+        self.hidden = renamed.is_err().then_some(hidden);
+        renamed.map_err(|error| self.place.failed("put the file in place of another", error))?;
+        self.kept = true;
+        // It is the same record, whichever of the two a power cut leaves.
+        let _ = fsync(&self.place.folder);
+        Ok(())
     }
 
     /// Whether the file has its name.
@@ -210,6 +281,8 @@ mod tests {
             place,
             hidden,
             kept: false,
+            mode: 0o600,
+            owner: None,
         }
     }
 
@@ -245,7 +318,10 @@ mod tests {
             output.place.rename_new(&hidden, &output.place.name),
             Err(Errno::EXIST)
         );
-        assert_eq!(output.place.link(&output.file), Err(Errno::EXIST));
+        assert_eq!(
+            output.place.link(&output.file, &output.place.name),
+            Err(Errno::EXIST)
+        );
         assert_eq!(fs::read_to_string(&path).unwrap(), "theirs");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -62,6 +63,14 @@ impl Place {
         name
     }
 
+    /// The name of a file that is to replace it.
+    pub(super) fn hidden_name(&self) -> OsString {
+        let mut name = OsString::from(".");
+        name.push(&self.name);
+        name.push(".compact");
+        name
+    }
+
     /// Checks that the name can be used; whether a file must make way for it.
     pub(super) fn check(&self) -> Result<bool, OutputError> {
         let Some(present) = self.stat(&self.name)? else {
@@ -75,7 +84,7 @@ impl Place {
         Ok(true)
     }
 
-    fn stat(&self, name: &OsStr) -> Result<Option<Stat>, OutputError> {
+    pub(super) fn stat(&self, name: &OsStr) -> Result<Option<Stat>, OutputError> {
         match statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
             Err(Errno::NOENT) => Ok(None),
@@ -99,10 +108,15 @@ impl Place {
         if let Some(what) = what {
             return Err(OutputError::NotAFile { path: path(), what });
         }
+        self.check_owner(&path(), stat)
+    }
+
+    /// In a folder for everybody, only one's own makes way.
+    pub(super) fn check_owner(&self, path: &Path, stat: &Stat) -> Result<(), OutputError> {
         let me = rustix::process::geteuid().as_raw();
         if stat.st_uid != me && self.owner != Some(stat.st_uid) && self.is_for_everybody()? {
             return Err(OutputError::Foreign {
-                path: path(),
+                path: path.to_owned(),
                 uid: stat.st_uid,
             });
         }
@@ -144,20 +158,14 @@ impl Place {
     }
 
     /// Names a file that has none; never replaces anything.
-    pub(super) fn link(&self, file: &File) -> Result<(), Errno> {
+    pub(super) fn link(&self, file: &File, name: &OsStr) -> Result<(), Errno> {
         // The direct way needs a right, the way round needs procfs.
-        linkat(file, "", &self.folder, &self.name, AtFlags::EMPTY_PATH).or_else(|error| {
+        linkat(file, "", &self.folder, name, AtFlags::EMPTY_PATH).or_else(|error| {
             if error == Errno::EXIST {
                 return Err(error);
             }
             let by_proc = format!("/proc/self/fd/{}", file.as_raw_fd());
-            linkat(
-                CWD,
-                by_proc,
-                &self.folder,
-                &self.name,
-                AtFlags::SYMLINK_FOLLOW,
-            )
+            linkat(CWD, by_proc, &self.folder, name, AtFlags::SYMLINK_FOLLOW)
         })
     }
 
@@ -175,10 +183,33 @@ impl Place {
     }
 
     pub(super) fn failed(&self, action: &'static str, error: Errno) -> OutputError {
+        self.failed_with(action, error.into())
+    }
+
+    pub(super) fn failed_with(&self, action: &'static str, source: io::Error) -> OutputError {
         OutputError::Io {
             path: self.path.clone(),
             action,
-            source: error.into(),
+            source,
+        }
+    }
+
+    pub(super) fn again(&self) -> io::Result<Place> {
+        Ok(Place {
+            path: self.path.clone(),
+            folder: self.folder.try_clone()?,
+            name: self.name.clone(),
+            owner: self.owner,
+        })
+    }
+
+    /// `name` in `folder`, which is this place's.
+    pub(super) fn inside(&self, folder: OwnedFd, name: &str) -> Place {
+        Place {
+            path: self.path.join(name),
+            folder,
+            name: name.into(),
+            owner: self.owner,
         }
     }
 }

@@ -1,0 +1,287 @@
+//! Output folders, made with the care of [`Output`]: hidden until they are
+//! worth their name, never through a link, an older one kept as `NAME.old`.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{
+    AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fsync, mkdirat, openat,
+    renameat, unlinkat,
+};
+use rustix::io::Errno;
+
+use super::output::{Output, OutputError};
+use super::place::Place;
+
+/// How many hidden names are tried.
+const HIDDEN_NAMES: u32 = 100;
+
+/// A new folder of output files.
+#[derive(Debug)]
+pub struct OutputFolder {
+    folder: OwnedFd,
+    place: Place,
+    /// The name it has until it is kept.
+    hidden: Option<OsString>,
+    mode: u32,
+    owner: Option<(u32, u32)>,
+    /// Which files of an older folder's older folder may go with it.
+    ours: fn(&str) -> bool,
+}
+
+impl OutputFolder {
+    /// Makes a folder that [`OutputFolder::keep`] will call `path`, for files
+    /// with the permissions `mode` (the folder can be entered by whoever may
+    /// read them), and gives it to `owner` (user, group).
+    ///
+    /// A folder of that name will become `NAME.old`; an older `NAME.old` goes,
+    /// if it holds nothing but files whose names are `ours`.
+    ///
+    /// # Errors
+    /// See [`OutputError`]; nothing was changed then.
+    pub fn create(
+        path: &Path,
+        mode: u32,
+        owner: Option<(u32, u32)>,
+        ours: fn(&str) -> bool,
+    ) -> Result<OutputFolder, OutputError> {
+        let place = Place::find(path, owner.map(|(uid, _)| uid))?;
+        place.check_folder(ours)?;
+        let (folder, hidden) = hidden_folder(&place)?;
+        let made = OutputFolder {
+            folder,
+            place,
+            hidden: Some(hidden),
+            mode,
+            owner,
+            ours,
+        };
+        if let Some((uid, gid)) = owner {
+            let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+            fchown(&made.folder, Some(uid), Some(gid))
+                .map_err(|error| made.place.failed("give it to the calling user", error))?;
+        }
+        // Whoever may read may look in.
+        let enter = mode | (mode & 0o444) >> 2;
+        fchmod(&made.folder, Mode::from_raw_mode(enter & 0o777))
+            .map_err(|error| made.place.failed("set its permissions", error))?;
+        Ok(made)
+    }
+
+    /// Makes a file in the folder; [`Output::keep`] will call it `name`.
+    ///
+    /// # Errors
+    /// See [`OutputError`].
+    pub fn file(&self, name: &str) -> Result<Output, OutputError> {
+        let folder = self
+            .folder
+            .try_clone()
+            .map_err(|error| self.place.failed_with("open the folder", error))?;
+        let place = self.place.inside(folder, name);
+        Output::create_at(place, self.mode, self.owner)
+    }
+
+    /// Where the folder is, or will be.
+    pub fn path(&self) -> &Path {
+        &self.place.path
+    }
+
+    /// The folder itself, wherever it is moved to.
+    pub fn as_fd(&self) -> &OwnedFd {
+        &self.folder
+    }
+
+    /// Gives the folder its name, durably; from now on dropping this keeps it.
+    ///
+    /// # Errors
+    /// Somebody took the name since, or the system refused.
+    pub fn keep(&mut self) -> Result<(), OutputError> {
+        let Some(hidden) = self.hidden.clone() else {
+            return Ok(());
+        };
+        let place = &self.place;
+        if place.check_folder(self.ours)? {
+            let old = place.old_name();
+            remove(place, &old)?;
+            renameat(&place.folder, &place.name, &place.folder, &old)
+                .map_err(|error| place.failed("rename the old folder", error))?;
+        }
+        place
+            .rename_new(&hidden, &place.name)
+            .map_err(|error| place.failed("give the folder its name", error))?;
+        self.hidden = None;
+        match fsync(&self.place.folder) {
+            Ok(()) | Err(Errno::INVAL) => Ok(()),
+            Err(error) => Err(self.place.failed("write the folder to disk", error)),
+        }
+    }
+}
+
+impl Drop for OutputFolder {
+    fn drop(&mut self) {
+        if let Some(hidden) = &self.hidden {
+            // An empty, hidden folder would stay; there is nothing to do.
+            let _ = unlinkat(&self.place.folder, hidden, AtFlags::REMOVEDIR);
+        }
+    }
+}
+
+impl Place {
+    /// As [`Place::check`], for a folder.
+    fn check_folder(&self, ours: fn(&str) -> bool) -> Result<bool, OutputError> {
+        let Some(present) = self.stat(&self.name)? else {
+            return Ok(false);
+        };
+        let is_folder = |mode| FileType::from_raw_mode(mode) == FileType::Directory;
+        if !is_folder(present.st_mode) {
+            return Err(OutputError::NotAFolder {
+                path: self.path.clone(),
+            });
+        }
+        self.check_owner(&self.path, &present)?;
+        let old = self.old_name();
+        if let Some(present) = self.stat(&old)? {
+            let path = self.path.with_file_name(&old);
+            if !is_folder(present.st_mode) {
+                return Err(OutputError::NotAFolder { path });
+            }
+            self.check_owner(&path, &present)?;
+            let files = names(&open_folder(self, &old)?).map_err(|e| self.failed(LOOK, e))?;
+            let other = files
+                .into_iter()
+                .find(|name| !name.to_str().is_some_and(ours));
+            if let Some(other) = other {
+                return Err(OutputError::Others { path, other });
+            }
+        }
+        Ok(true)
+    }
+}
+
+const LOOK: &str = "look into the old folder";
+
+/// Removes a folder of which every file is ours, if there is one.
+fn remove(place: &Place, name: &OsStr) -> Result<(), OutputError> {
+    if place.stat(name)?.is_none() {
+        return Ok(());
+    }
+    let failed = |error| place.failed("remove the older folder", error);
+    let folder = open_folder(place, name)?;
+    for file in names(&folder).map_err(failed)? {
+        unlinkat(&folder, &file, AtFlags::empty()).map_err(failed)?;
+    }
+    unlinkat(&place.folder, name, AtFlags::REMOVEDIR).map_err(failed)
+}
+
+fn open_folder(place: &Place, name: &OsStr) -> Result<OwnedFd, OutputError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(&place.folder, name, flags, Mode::empty()).map_err(|error| place.failed(LOOK, error))
+}
+
+/// What a folder holds.
+pub fn names(folder: &OwnedFd) -> Result<Vec<OsString>, Errno> {
+    use std::os::unix::ffi::OsStrExt;
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name != "." && name != ".." {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+fn hidden_folder(place: &Place) -> Result<(OwnedFd, OsString), OutputError> {
+    let private = Mode::RWXU;
+    let mut result = Err(Errno::EXIST);
+    for number in 0..HIDDEN_NAMES {
+        let name = OsString::from(format!(".damo-{}-{number}.d", std::process::id()));
+        result = mkdirat(&place.folder, &name, private).map(|()| name);
+        if !matches!(result, Err(Errno::EXIST)) {
+            break;
+        }
+    }
+    let name = result.map_err(|error| place.failed("create the folder", error))?;
+    let opened = open_folder(place, &name);
+    if opened.is_err() {
+        let _ = unlinkat(&place.folder, &name, AtFlags::REMOVEDIR);
+    }
+    Ok((opened?, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn ours(name: &str) -> bool {
+        name.starts_with("segment-")
+    }
+
+    fn create(path: &Path) -> Result<OutputFolder, OutputError> {
+        OutputFolder::create(path, 0o640, None, ours)
+    }
+
+    #[test]
+    fn is_hidden_until_it_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("record");
+        let folder = create(&path).unwrap();
+        let file = folder.file("segment-0").unwrap();
+        drop((file, folder));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+
+        let mut folder = create(&path).unwrap();
+        folder.keep().unwrap();
+        folder.file("segment-0").unwrap().keep().unwrap();
+        drop(folder);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o750);
+        assert_eq!(mode(&path.join("segment-0")), 0o640);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_older_one_is_kept_and_the_oldest_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("record");
+        for round in 0..3 {
+            let mut folder = create(&path).unwrap();
+            folder.keep().unwrap();
+            folder
+                .file(&format!("segment-{round}"))
+                .unwrap()
+                .keep()
+                .unwrap();
+        }
+        assert!(path.join("segment-2").exists());
+        assert!(dir.path().join("record.old/segment-1").exists());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        // Somebody's file in the oldest is not ours to remove.
+        fs::write(dir.path().join("record.old/thesis"), "").unwrap();
+        let error = create(&path).unwrap_err().to_string();
+        assert!(error.contains("thesis"), "{error}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn links_and_files_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let path = dir.path().join("record");
+        symlink(elsewhere.path(), &path).unwrap();
+        assert!(create(&path).is_err());
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "a record of one file").unwrap();
+        let error = create(&path).unwrap_err().to_string();
+        assert!(error.contains("is no folder"), "{error}");
+        fs::remove_file(&path).unwrap();
+        create(&path).unwrap().keep().unwrap();
+        symlink(elsewhere.path(), dir.path().join("record.old")).unwrap();
+        assert!(create(&path).is_err());
+        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+    }
+}
