@@ -7,7 +7,7 @@
 )]
 
 use damo_user::model::{Item, Meta, ReadError, Record};
-use damo_user::store::Writer;
+use damo_user::store::{Writer, verify};
 
 #[path = "store_sample/mod.rs"]
 mod store_sample;
@@ -60,6 +60,26 @@ fn cut_at_every_length() {
 }
 
 #[test]
+fn a_whole_file_has_no_fault() {
+    let file = sample();
+    let mut reader = open(&file).unwrap();
+    let verdict = verify(&mut reader).unwrap();
+    assert_eq!(verdict.faults, []);
+    assert!(verdict.closed);
+    assert_eq!(verdict.found, reader.totals());
+    // Giants, and a file that was not closed.
+    let mut writer = Writer::new(Vec::new(), &Meta::default()).unwrap();
+    for giant in [giant(60_000), snapshot(3), giant(16_384), giant(16_385)] {
+        writer.snapshot(&giant).unwrap();
+    }
+    writer.flush().unwrap();
+    let open_file = writer.into_sink();
+    let verdict = verify(&mut open(&open_file).unwrap()).unwrap();
+    assert_eq!((verdict.faults, verdict.closed), (vec![], false));
+    assert_eq!(verdict.found.snapshots, 4);
+}
+
+#[test]
 fn every_bit_flipped() {
     let file = sample();
     let whole = items(&file);
@@ -83,6 +103,8 @@ fn check_flip(bytes: &[u8], whole: &[Item], bit: usize) {
     let mut reader = open(bytes).unwrap_or_else(|error| panic!("bit {bit}: {error}"));
     assert_eq!(reader.meta().tool, "damo", "bit {bit}");
     assert_eq!(reader.meta().targets.len(), 1, "bit {bit}");
+    let verdict = verify(&mut reader).unwrap();
+    assert!(verdict.nr_faults > 0, "bit {bit}");
     let got: Vec<Item> = reader.items().unwrap().map(Result::unwrap).collect();
     let gaps = got.iter().filter(|item| is_damage(item)).count();
     assert_eq!(gaps, 1, "bit {bit}");

@@ -34,6 +34,7 @@ mod segments;
 mod sink;
 mod source;
 mod varint;
+mod verify;
 mod writer;
 
 pub use about::{Options, new_uuid};
@@ -45,4 +46,7 @@ pub use reader::Reader;
 pub use segments::{Segments, segment_name, segment_number};
 pub use sink::Sink;
 pub use source::ReadAt;
+pub use verify::{Fault, Verdict, verify};
 pub use writer::Writer;
+
+use append::JSON_COLUMN;

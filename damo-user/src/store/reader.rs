@@ -26,7 +26,7 @@ const MAX_TARGETS: usize = 1 << 16;
 /// one frame.
 #[derive(Clone, Debug)]
 pub struct Reader<R = File> {
-    source: Source<R>,
+    pub(super) source: Source<R>,
     path: PathBuf,
     /// `None` if it is damaged.
     header: Option<FileHeader>,
