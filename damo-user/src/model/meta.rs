@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Intervals;
+use super::{Intervals, TargetKey};
 
 /// DAMON's operations sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -69,6 +69,18 @@ pub struct Origin {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+impl Meta {
+    /// What is known of a target. A record of one kdamond need not say whose
+    /// its targets are.
+    pub fn target(&self, key: TargetKey) -> Option<&TargetInfo> {
+        let of = |kdamond: u32| {
+            let same = |it: &&TargetInfo| (it.kdamond, it.target_id) == (kdamond, key.target_id);
+            self.targets.iter().find(same)
+        };
+        of(key.kdamond).or_else(|| of(0))
+    }
 }
 
 /// About a record as a whole. Fields that a source does not tell are empty.

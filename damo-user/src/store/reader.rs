@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::model::{Item, Items, Meta, ReadError, Record, TargetInfo};
+use crate::model::{About, Item, Items, Meta, ReadError, Record, TargetInfo};
 
 use super::Stats;
 use super::about::merge_target;
@@ -18,6 +18,9 @@ use super::index::{End, Index, TRAILER_LEN};
 use super::items::Pass;
 use super::recover::{Found, Walk};
 use super::source::{ReadAt, Source};
+
+/// What this format is called.
+pub(super) const FORMAT: &str = "damo record";
 
 /// Targets told one by one that are kept: a bound for damaged files.
 const MAX_TARGETS: usize = 1 << 16;
@@ -256,6 +259,16 @@ impl<R: ReadAt> Reader<R> {
 impl<R: ReadAt> Record for Reader<R> {
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    fn about(&self) -> About {
+        About {
+            format: FORMAT,
+            bytes: Some(self.source.len()),
+            closed: Some(self.clean),
+            uuid: self.header.map(|header| header.uuid),
+            segments: None,
+        }
     }
 
     fn items(&mut self) -> Result<Items<'_>, ReadError> {

@@ -21,6 +21,9 @@ pub enum Kind {
     Heats(HeatsArgs),
     /// Distribution of working set sizes
     Wss(WssArgs),
+    /// The same as `damo record_info`
+    #[command(name = "record_info")]
+    RecordInfo(crate::cli::record_info::Args),
     /// The same as `damo status`; needs no record
     Damon(crate::cli::status::Args),
     /// What this machine's DAMON can do; needs no record
