@@ -206,7 +206,7 @@ impl<R: ReadAt> Check<'_, R> {
             self.fault(offset, "the parts of a split snapshot do not fit");
         }
         if let Some((target, start_ns, end_ns)) =
-            snapshots().last().map(key).filter(|_| decoded.lacking > 0)
+            snapshots().next_back().map(key).filter(|_| decoded.lacking > 0)
         {
             self.split = Some((target, start_ns, end_ns, decoded.lacking));
         }
@@ -266,7 +266,7 @@ impl<R: ReadAt> Check<'_, R> {
             }
         }
         let meta = self.frames.get(&index.meta_offset);
-        if complete && index.meta_offset != 0 && !meta.is_some_and(|it| it.0 == kind::META) {
+        if complete && index.meta_offset != 0 && meta.is_none_or(|it| it.0 != kind::META) {
             self.fault(offset, "the index names a META frame that is none");
         }
     }
