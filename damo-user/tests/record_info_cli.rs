@@ -181,7 +181,7 @@ fn segments_are_verified_one_by_one() {
         let items: Vec<Item> = (first..first + 10).map(|i| tuned(i, 1)).collect();
         write(&dir.path().join(segment_name(number)), &items, options);
     };
-    [4, 5, 6].map(segment);
+    [4, 5, 6].into_iter().for_each(segment);
     let (code, out, _) = damo(&["verify", folder]);
     assert_eq!((code, out.lines().count()), (0, 3), "{out}");
     let (code, text, _) = damo(&["record_info", folder]);
