@@ -1,6 +1,6 @@
 //! CSV: a row for each region sample, with the columns of docs/PARQUET.md.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use super::columns::{COLUMNS, Cell, Value};
 use super::rows::{self, About, Common, Row, Table};
@@ -74,6 +74,11 @@ impl<W: Write> Table for Lines<W> {
     }
 }
 
+/// What the system said: a conversion by `From` would hide its kind.
 fn failed(error: ::csv::Error) -> ExportError {
-    ExportError::Write(error.into())
+    let text = error.to_string();
+    ExportError::Write(match error.into_kind() {
+        ::csv::ErrorKind::Io(source) => source,
+        _ => io::Error::other(text),
+    })
 }
