@@ -6,7 +6,7 @@
 mod export_common;
 
 use damo_user::export::{COLUMNS, Filter, Kind, write_csv};
-use damo_user::model::{Item, Meta, Snapshot};
+use damo_user::model::{Applied, Item, Known, Mapping, Meta, Note, SchemeCounts, Snapshot, Tuned};
 use export_common::read::*;
 use export_common::*;
 use parquet::file::reader::FileReader;
@@ -197,6 +197,67 @@ fn ndjson_has_everything_in_its_order() {
         (&lines[6]["lost_samples"], &lines[6]["target_id"]),
         (&().into(), &().into())
     );
+}
+
+#[test]
+fn notes_are_lines_of_ndjson_alone() {
+    let mut record = of_everything();
+    let mapping = Mapping {
+        pid: 7,
+        start: 1 << 63,
+        end: u64::MAX,
+        permissions: 5,
+        offset: 4096,
+        name: "/bin/a \"b\"".to_owned(),
+    };
+    let tuned = Tuned {
+        kdamond: 41,
+        intervals: INTERVALS,
+    };
+    let applied = Applied {
+        target: key(41, u64::MAX),
+        context: 0,
+        scheme: 2,
+        region: region(4096, 8192, 1, None),
+    };
+    let counts = SchemeCounts {
+        sz_applied: 8192,
+        ..SchemeCounts::default()
+    };
+    record.items = [
+        Known::Clock(5),
+        Known::Mapping(mapping),
+        Known::Tuned(tuned),
+        Known::Applied(applied),
+        Known::Scheme(counts),
+    ]
+    .map(|what| {
+        Item::Note(Note {
+            time_ns: 2_000_000_000,
+            what,
+        })
+    })
+    .to_vec();
+    let (_, lines) = ndjson(&mut record);
+    let types: Vec<&str> = lines
+        .iter()
+        .filter_map(|line| line["type"].as_str())
+        .collect();
+    assert_eq!(
+        types,
+        ["record", "clock", "mapping", "tuned", "applied", "scheme"]
+    );
+    assert_eq!(lines[1]["wall_ns"], "5");
+    assert_eq!(lines[1]["time_ns"], "2000000000");
+    assert_eq!(lines[1]["time"], "2026-11-20T20:12:46.000000000Z");
+    assert_eq!(lines[2]["end_address"], "18446744073709551615");
+    assert_eq!(lines[2]["name"], "/bin/a \"b\"");
+    assert_eq!(lines[3]["intervals"]["update_us"], 1_000_000);
+    assert_eq!(lines[4]["target_id"], "18446744073709551615");
+    assert_eq!(lines[4]["region"]["start_address"], "4096");
+    assert_eq!(lines[5]["sz_applied_bytes"], 8192);
+    assert!(csv(&mut record).1.is_empty());
+    assert!(parquet_rows(&parquet_file(&mut record).1).is_empty());
 }
 
 #[test]
