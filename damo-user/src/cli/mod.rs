@@ -1,6 +1,7 @@
 //! The commands: arguments as typed, and thin bodies that call the library.
 
 mod args;
+mod convert;
 mod diagnose;
 mod features;
 mod module;
@@ -73,6 +74,11 @@ enum Command {
     RecordInfo(record_info::Args),
     /// Check records to the last byte
     Verify(record_info::VerifyArgs),
+    /// Write a record in another format, or part of it
+    Convert(convert::Args),
+    /// The same as `convert`, with damo 3's options
+    #[command(name = "convert_record_format")]
+    ConvertRecordFormat(convert::PeersArgs),
     /// Look at DAMON's modules in the kernel and change them
     Module(module::Args),
     /// Short for `module reclaim`
@@ -130,6 +136,8 @@ fn dispatch(command: Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         Command::Report(args) => report::run(args, out),
         Command::RecordInfo(args) => record_info::run(&args, out),
         Command::Verify(args) => record_info::verify(&args, out),
+        Command::Convert(args) => convert::run(&args),
+        Command::ConvertRecordFormat(args) => convert::run(&args.into()),
         Command::Module(args) => module::run(args, out),
         Command::Reclaim(args) => module::reclaim(args, out),
         Command::LruSort(args) => module::lru_sort(args, out),

@@ -19,6 +19,9 @@ pub struct About {
     pub closed: Option<bool>,
     /// Identifies the record, in formats that do.
     pub uuid: Option<[u8; 16]>,
+    /// No snapshot ends later, in nanoseconds of the record's clock; in formats
+    /// that tell without being read through.
+    pub end_ns: Option<u64>,
     /// Numbers of the first and the last segment, for a folder of them.
     pub segments: Option<(u32, u32)>,
 }

@@ -36,6 +36,8 @@ pub struct Reader<R = File> {
     meta: Meta,
     clean: bool,
     totals: Stats,
+    /// No frame has a later time, by the file's end.
+    latest_ns: u64,
     /// Empty if the file has none.
     index: Index,
 }
@@ -72,6 +74,7 @@ impl<R: ReadAt> Reader<R> {
             meta,
             clean: false,
             totals,
+            latest_ns: 0,
             index: Index::default(),
         };
         reader
@@ -177,8 +180,11 @@ impl<R: ReadAt> Reader<R> {
         else {
             return Ok(None);
         };
-        let read = self.frame_at(at, kind::END, payload, columns)?;
-        Ok(read.and_then(|()| End::decode(columns).ok()))
+        let Some(header) = self.frame_at(at, kind::END, payload, columns)? else {
+            return Ok(None);
+        };
+        self.latest_ns = header.last_ns;
+        Ok(End::decode(columns).ok())
     }
 
     fn indexed_meta(
@@ -213,7 +219,7 @@ impl<R: ReadAt> Reader<R> {
         kind: u8,
         payload: &mut Vec<u8>,
         columns: &mut Columns,
-    ) -> io::Result<Option<()>> {
+    ) -> io::Result<Option<FrameHeader>> {
         let Some(header) = self
             .source
             .header_at(offset)?
@@ -221,7 +227,8 @@ impl<R: ReadAt> Reader<R> {
         else {
             return Ok(None);
         };
-        self.columns(offset, &header, payload, columns)
+        let read = self.columns(offset, &header, payload, columns)?;
+        Ok(read.map(|()| header))
     }
 
     fn columns(
@@ -267,6 +274,7 @@ impl<R: ReadAt> Record for Reader<R> {
             bytes: Some(self.source.len()),
             closed: Some(self.clean),
             uuid: self.header.map(|header| header.uuid),
+            end_ns: self.clean.then_some(self.latest_ns),
             segments: None,
         }
     }

@@ -40,6 +40,8 @@ pub struct Segments {
     /// Bytes of all files.
     len: u64,
     clean: bool,
+    /// No frame has a later time, if every segment tells.
+    end_ns: Option<u64>,
 }
 
 impl Segments {
@@ -63,6 +65,7 @@ impl Segments {
             totals: Stats::default(),
             len: 0,
             clean: true,
+            end_ns: Some(0),
         };
         segments.survey()?;
         Ok(segments)
@@ -88,6 +91,8 @@ impl Segments {
                 }
             }
             self.totals = self.totals + reader.totals();
+            let end_ns = reader.about().end_ns;
+            self.end_ns = self.end_ns.zip(end_ns).map(|(a, b)| a.max(b));
             self.len = self.len.saturating_add(reader.about().bytes.unwrap_or(0));
             self.clean &= reader.was_clean();
             first.get_or_insert_with(|| reader.meta().clone());
@@ -174,6 +179,7 @@ impl Record for Segments {
             bytes: Some(self.len),
             closed: Some(self.clean),
             uuid: self.uuid,
+            end_ns: self.end_ns,
             segments: first.copied().zip(last.copied()),
         }
     }

@@ -205,8 +205,10 @@ impl<R: ReadAt> Check<'_, R> {
         if !fits {
             self.fault(offset, "the parts of a split snapshot do not fit");
         }
-        if let Some((target, start_ns, end_ns)) =
-            snapshots().next_back().map(key).filter(|_| decoded.lacking > 0)
+        if let Some((target, start_ns, end_ns)) = snapshots()
+            .next_back()
+            .map(key)
+            .filter(|_| decoded.lacking > 0)
         {
             self.split = Some((target, start_ns, end_ns, decoded.lacking));
         }
