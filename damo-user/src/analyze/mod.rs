@@ -12,4 +12,4 @@ pub use guide::{Guide, TargetGuide};
 pub use heat::{Heat, HeatError, HeatMap, HeatSpec, MAX_PIXELS};
 pub use loss::Losses;
 pub use per_target::PerTarget;
-pub use wss::{SortBy, TargetWss, Wss, WssSpec};
+pub use wss::{SortBy, TargetWss, Wss, WssSpec, collapse};
