@@ -4,12 +4,30 @@
 //! a writer that the caller has opened; memory is that of one frame.
 
 mod filter;
+mod json;
+mod json_head;
+mod peer;
+mod perf_script;
 
 use std::io;
 
+use crate::analyze::Losses;
 use crate::model::ReadError;
 
 pub use filter::Filter;
+pub use json::{write_json, write_json_compressed};
+pub use perf_script::write_perf_script;
+
+/// What was written, and what the record lacks of what was to be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// Snapshots.
+    pub snapshots: u64,
+    /// Regions of them.
+    pub samples: u64,
+    /// What is missing.
+    pub losses: Losses,
+}
 
 /// Why a record was not exported.
 #[derive(Debug, thiserror::Error)]
