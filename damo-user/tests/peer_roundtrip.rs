@@ -112,10 +112,8 @@ fn originals() -> Vec<(&'static str, Vec<u8>)> {
     };
     let read = |name| std::fs::read(fixtures.join("v3").join(name)).unwrap();
     records.push(("zigzag", read("zigzag.json_compressed")));
-    if extras_are_stored() {
-        records.push(("nofilter", read("snapshot.nofilter")));
-        records.push(("anon", read("snapshot.anon")));
-    }
+    records.push(("nofilter", read("snapshot.nofilter")));
+    records.push(("anon", read("snapshot.anon")));
     records
 }
 

@@ -18,6 +18,8 @@ mod region;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_back;
 mod value;
 
 use std::collections::HashSet;
@@ -128,12 +130,11 @@ fn parse(
     }
     if walk.items == 0 && walk.records == 0 {
         if let Err(error) = parsed {
-            // The byte that does not fit was read.
-            let ahead = u64::from(!error.is_eof());
+            let (offset, what) = place(&error, guard.place());
             return Err(ReadError::Malformed {
                 path: path.to_owned(),
-                offset: guard.offset().saturating_sub(ahead),
-                what: format!("{error}; nothing of this {name} can be read"),
+                offset,
+                what: format!("{what}; nothing of this {name} can be read"),
             });
         }
         if walk.strangers > 0 {
@@ -155,6 +156,18 @@ fn parse(
     // Refused: the taker knows why.
     drop(ended);
     Ok(())
+}
+
+/// Where and what an error is. serde_json knows the line, but not what was left
+/// out of it.
+fn place(error: &serde_json::Error, (offset, column): (u64, u64)) -> (u64, String) {
+    let text = error.to_string();
+    let what = match text.rsplit_once(" at line ") {
+        Some((what, _)) => format!("{what} at line {} column {column}", error.line()),
+        None => text,
+    };
+    // The byte that does not fit was read.
+    (offset.saturating_sub(u64::from(!error.is_eof())), what)
 }
 
 /// Whether it is the compressed data, and not the file, that cannot be read.

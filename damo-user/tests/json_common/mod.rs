@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use damo_user::export::{Filter, write_json};
-use damo_user::model::{Extra, Item, LossCause, Meta, Record, Snapshot, TargetKey};
+use damo_user::model::{Item, LossCause, Meta, Record, Snapshot};
 use damo_user::store::{Reader, Writer};
 
 /// A region as the peer writes it; `age` and `percent` are json.
@@ -84,36 +84,6 @@ pub fn exported(record: &mut dyn Record) -> String {
     let mut text = Vec::new();
     write_json(record, &Filter::default(), &mut text).unwrap();
     String::from_utf8(text).unwrap()
-}
-
-/// Whether our record file keeps what only tried regions tell.
-pub fn extras_are_stored() -> bool {
-    let told = Snapshot {
-        target: TargetKey {
-            kdamond: 0,
-            target_id: 0,
-        },
-        start_ns: 0,
-        end_ns: 1,
-        intervals: None,
-        missing: 0,
-        regions: Vec::new(),
-        extra: Some(Box::new(Extra {
-            total_bytes: Some(7),
-            ..Extra::default()
-        })),
-    };
-    let mut file = Vec::new();
-    let mut writer = Writer::new(&mut file, &Meta::default()).unwrap();
-    writer.snapshot(&told).unwrap();
-    writer.finish().unwrap();
-    let mut reader = Reader::from_source(std::io::Cursor::new(file), "memory").unwrap();
-    let item = reader.items().unwrap().next().unwrap().unwrap();
-    let kept = item == Item::Snapshot(told);
-    if !kept {
-        println!("skipped: the record file does not keep what tried regions tell");
-    }
-    kept
 }
 
 /// The shared folder with the peer's records, or a word that it is not here.
