@@ -1,5 +1,5 @@
 //! The peer's json: a list of records, each with its snapshots, as text or
-//! compressed by zlib. docs: the fields are those of damo 3.4.3; older ones lack
+//! compressed by zlib. The fields are those of damo 3.4.3; older ones lack
 //! some, and `report access --json` prints them with units.
 //!
 //! The text is read once, one snapshot at a time, into [`super::ingest`]: its
