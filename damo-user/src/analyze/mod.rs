@@ -14,4 +14,4 @@ pub use heat::{Heat, HeatError, HeatMap, HeatSpec, MAX_PIXELS};
 pub use info::{Info, IntervalsFrom, TargetCounts};
 pub use loss::Losses;
 pub use per_target::PerTarget;
-pub use wss::{SortBy, TargetWss, Wss, WssSpec};
+pub use wss::{SortBy, TargetWss, Wss, WssSpec, collapse};

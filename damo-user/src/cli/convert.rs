@@ -71,17 +71,16 @@ fn write(
 ) -> Result<Exported, ExportError> {
     // The record gives only what is wanted.
     let all = Filter::default();
-    if format == Format::Damo {
-        return export::write_damo(record, &all, out);
-    }
     let mut out = BufWriter::with_capacity(256 << 10, out);
     let exported = match format {
+        // It makes large writes of its own, and takes back what fails.
+        Format::Damo => return export::write_damo(record, &all, out.get_mut()),
         Format::Csv => export::write_csv(record, &all, &mut out),
         Format::Ndjson => export::write_ndjson(record, &all, &mut out),
         Format::Parquet => export::write_parquet(record, &all, &mut out),
-        Format::Damo | Format::Json | Format::JsonCompressed | Format::PerfScript => {
-            Err(io::Error::new(io::ErrorKind::Unsupported, "this format is not there yet").into())
-        }
+        Format::Json => export::write_json(record, &all, &mut out),
+        Format::JsonCompressed => export::write_json_compressed(record, &all, &mut out),
+        Format::PerfScript => export::write_perf_script(record, &all, &mut out),
     };
     // What could not be written must not be tried again when this is dropped.
     match exported {

@@ -12,12 +12,14 @@ pub use args::Args;
 use args::{ColorArg, HeatsArgs, Kind, PaletteArg, RawArgs, SortArg, WssArgs};
 
 use super::{Outcome, UsageError};
-use crate::analyze::{Guide, Heat, HeatSpec, Losses, PerTarget, SortBy, TargetGuide, Wss, WssSpec};
+use crate::analyze::{
+    Guide, Heat, HeatSpec, Losses, PerTarget, SortBy, TargetGuide, Wss, WssSpec, collapse,
+};
 use crate::import;
 use crate::model::{Item, ReadError, Record, Snapshot, TargetKey};
 use crate::render::{
-    HeatsForm, Palette, RawForm, RawWriter, WssForm, loss_line, write_gap, write_guide,
-    write_heats, write_picture, write_wss,
+    HeatsForm, Palette, RawForm, RawWriter, WssForm, loss_line, write_collapsed_wss, write_gap,
+    write_guide, write_heats, write_picture, write_wss,
 };
 
 /// The two values of an option that takes two.
@@ -273,7 +275,12 @@ fn wss(args: &WssArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
         raw_number: args.raw_number,
         nr_cols_bar: args.nr_cols_bar,
     };
-    write_wss(out, &wss.finish(sort_by), &form)?;
+    let targets = wss.finish(sort_by);
+    if args.collapse_targets {
+        write_collapsed_wss(out, &collapse(&targets), &form)?;
+    } else {
+        write_wss(out, &targets, &form)?;
+    }
     Ok(losses)
 }
 

@@ -7,8 +7,12 @@ mod columns;
 mod csv;
 mod damo;
 mod filter;
+mod json;
+mod json_head;
 mod ndjson;
 mod parquet;
+mod peer;
+mod perf_script;
 mod rows;
 mod wall;
 
@@ -22,7 +26,9 @@ pub use self::damo::write_damo;
 pub use self::parquet::write_parquet;
 pub use columns::{COLUMNS, Column, Kind};
 pub use filter::Filter;
+pub use json::{write_json, write_json_compressed};
 pub use ndjson::write_ndjson;
+pub use perf_script::write_perf_script;
 
 /// What was written, and what the record lacks of what was to be written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -51,8 +51,8 @@ pub struct TargetInfo {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Origin {
-    /// Index of the kdamond.
-    pub kdamond_idx: Option<u32>,
+    /// Index of the kdamond; -1 for DAMON_STAT's.
+    pub kdamond_idx: Option<i32>,
     /// Index of the context in its kdamond.
     pub context_idx: Option<u32>,
     /// Index of the scheme of which these are the tried regions.
@@ -65,6 +65,8 @@ pub struct Origin {
     pub intervals_goal: Option<serde_json::Value>,
     /// Filters of the scheme, as json.
     pub scheme_filters: Vec<serde_json::Value>,
+    /// What the snapshots were made from (`damon_stat`), where told.
+    pub data_source: Option<String>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -24,7 +24,7 @@ pub use picture::write_picture;
 pub use python::repr;
 pub use raw::{RawForm, RawWriter};
 pub use sysinfo::{Section, Sysinfo, features_json, no_damon};
-pub use wss::{WssForm, write_wss};
+pub use wss::{WssForm, write_collapsed_wss, write_wss};
 
 use crate::model::units::{format_size, format_time};
 
