@@ -269,3 +269,44 @@ fn intervals_that_damon_tuned_are_notes() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn a_snapshot_that_was_lost_whole_is_a_gap_with_its_count() {
+    let mut bytes = bytes("thread.data.gz");
+    let (start, len) = (u64_at(&bytes, 40), u64_at(&bytes, 48));
+    let (mut at, mut left, mut lost, mut snapshot) = (start, 0, 0u64, 0);
+    while at < start + len {
+        let size = usize::from(u16::from_ne_bytes([bytes[at + 6], bytes[at + 7]]));
+        if bytes[at] == 9 {
+            // ip, tid, time, cpu, period, length of raw, raw: nr_regions
+            if left == 0 {
+                left = u64_at(&bytes, at + 8 + 5 * 8 + 4 + 16) as u32;
+                snapshot += 1;
+            }
+            left -= 1;
+            if snapshot == 6 {
+                // Its samples are gone but for the last, which is told of.
+                bytes[at] = if left == 0 { 2 } else { 8 };
+                lost += 1;
+                if left == 0 {
+                    let time = u64_at(&bytes, at + 24) as u64;
+                    put(&mut bytes, at + 16, lost);
+                    put(&mut bytes, at + size - 16, time);
+                }
+            }
+        }
+        at += size;
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), &bytes).unwrap();
+    let read = read(file.path());
+    assert_eq!(read.snapshots.len(), 17);
+    assert!(read.snapshots.iter().all(|s| s.missing == 0));
+    let [Item::Gap(gap)] = &read.others[..] else {
+        panic!("{:?}", read.others);
+    };
+    assert_eq!((gap.events, gap.cause), (Some(lost), LossCause::RingFull));
+    // Between the snapshot before and the one after it.
+    assert!(read.snapshots[4].end_ns < gap.start_ns && gap.start_ns < gap.end_ns);
+    assert!(gap.end_ns < read.snapshots[5].end_ns);
+}
