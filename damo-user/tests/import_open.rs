@@ -34,7 +34,7 @@ fn only_regular_files_are_opened() {
     for path in [&fifo, &link, &socket, folder.path(), zero] {
         let error = opened(path.to_owned()).unwrap_err().to_string();
         let expected = format!(
-            "{}: not a regular file; save the record to a file first",
+            "{}: not a regular file; save the record to a file first, or give it to damo's standard input and name that `-`",
             path.display()
         );
         assert_eq!(error, expected);

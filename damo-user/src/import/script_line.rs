@@ -2,7 +2,7 @@
 //!
 //! perf: `comm pid [cpu] SECONDS: damon:damon_aggregated: FIELDS`; trace-cmd and
 //! tracefs: `comm-pid [cpu] flags SECONDS: damon_aggregated: FIELDS`, flags not
-//! always; damo 3: `kdamond.x xxxx xxxx SECONDS: damon:damon_aggregated: FIELDS`.
+//! always, or CPU and flags in one word; damo 3: `kdamond.x xxxx xxxx SECONDS: damon:damon_aggregated: FIELDS`.
 //! FIELDS: `target_id=N nr_regions=N START-END: NR_ACCESSES [AGE]`.
 
 use super::grouping::RegionEvent;
@@ -90,7 +90,14 @@ fn event(before: &str, fields: &str) -> Option<Line> {
 fn kdamond(before: &str) -> u32 {
     // The CPU comes right after the task; flags may follow it.
     let cpu = before.find(" [").unwrap_or(before.len());
-    let task = before.get(..cpu).unwrap_or(before).trim_end();
+    let mut task = before.get(..cpu).unwrap_or(before).trim_end();
+    // trace-cmd's latency format has CPU and flags in one word instead.
+    if let Some((rest, last)) = task.rsplit_once([' ', '\t'])
+        && last.ends_with(|c: char| !c.is_ascii_digit())
+        && last.starts_with(|c: char| c.is_ascii_digit())
+    {
+        task = rest.trim_end();
+    }
     let id = task.rsplit([' ', '\t', '-', '/']).next().unwrap_or("");
     id.parse().unwrap_or(0)
 }
@@ -136,6 +143,8 @@ mod tests {
             ("       kdamond.0-4452  [000] 82820.952659: ", 4452),
             ("       kdamond.0-4452  [000] d..1. 82820.952659: ", 4452),
             ("           <...>-4452    [003] ..... 82820.952659: ", 4452),
+            ("kdamond.-4452     0..... 82820.952659: ", 4452),
+            ("kdamond.-4452     1d.h2. 82820.952659: ", 4452),
             ("82820.952659: ", 0),
         ] {
             let event = region(&format!("{before}damon_aggregated: {FIELDS} 12"));

@@ -1,6 +1,9 @@
 //! What a file is, from its first bytes.
 
+use std::fmt;
+
 use super::legacy::Layout;
+use super::perf_data;
 
 /// First bytes of our own record files.
 pub const OWN_MAGIC: &[u8; 8] = b"\x89DMOR\r\n\x1a";
@@ -16,8 +19,12 @@ pub enum Format {
     Json,
     /// zlib data, perhaps damo 3's compressed json.
     ZlibJson,
+    /// perf.data.
+    PerfData,
     /// Text, perhaps of perf or trace-cmd.
     Text,
+    /// Anything, compressed.
+    Compressed(Compression),
     /// Nothing that can be read.
     Other {
         /// What it looks like.
@@ -25,6 +32,35 @@ pub enum Format {
         /// What to do.
         hint: &'static str,
     },
+}
+
+/// A compression that is undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// gzip.
+    Gzip,
+    /// Zstandard.
+    Zstd,
+}
+
+impl Compression {
+    fn of(head: &[u8]) -> Option<Self> {
+        match head {
+            [0x1f, 0x8b, ..] => Some(Self::Gzip),
+            // A frame, or one to skip, with which pzstd's files begin.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        })
+    }
 }
 
 fn other(looks: impl Into<String>, hint: &'static str) -> Format {
@@ -37,20 +73,20 @@ fn other(looks: impl Into<String>, hint: &'static str) -> Format {
 /// Known formats of others, by first bytes.
 const OTHERS: [(&[u8], &str, &str); 5] = [
     (
-        b"PERFILE2",
-        "perf.data",
-        "convert it with `perf script -i FILE > FILE.txt`",
+        &perf_data::SWAPPED,
+        "perf.data of a machine with another byte order",
+        "convert it there with `perf script -i FILE > FILE.txt`",
     ),
     (
         b"\x17\x08\x44tracing",
         "trace-cmd's trace.dat",
         "convert it with `trace-cmd report FILE > FILE.txt`",
     ),
-    (b"\x1f\x8b", "gzip", "decompress it with `gzip -d` first"),
+    (b"BZh", "bzip2", "decompress it with `bzip2 -d` first"),
     (
-        b"\x28\xb5\x2f\xfd",
-        "zstd",
-        "decompress it with `zstd -d` first",
+        b"\x04\x22\x4d\x18",
+        "lz4",
+        "decompress it with `lz4 -d` first",
     ),
     (b"\xfd7zXZ", "xz", "decompress it with `xz -d` first"),
 ];
@@ -62,6 +98,9 @@ pub fn sniff(head: &[u8]) -> Format {
     }
     if head.starts_with(OWN_MAGIC) {
         return Format::Own;
+    }
+    if head.starts_with(&perf_data::MAGIC) {
+        return Format::PerfData;
     }
     if let Some(layout) = Layout::of_header(head) {
         return match layout {
@@ -76,6 +115,9 @@ pub fn sniff(head: &[u8]) -> Format {
     // as short as zlib's.
     if Layout::fits_headerless(head) {
         return Format::Legacy(Layout::V0);
+    }
+    if let Some(compression) = Compression::of(head) {
+        return Format::Compressed(compression);
     }
     if let Some((_, looks, hint)) = OTHERS.iter().find(|(magic, ..)| head.starts_with(magic)) {
         return other(*looks, hint);

@@ -7,11 +7,22 @@ use damo_ebpf::{RECORD_FROM, RECORD_TO};
 
 /// Where one field lies in the copied bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Field {
+pub struct Field {
     /// From the first copied byte.
-    pub offset: usize,
+    pub(super) offset: usize,
     /// 4 or 8.
-    pub size: usize,
+    pub(super) size: usize,
+}
+
+impl Field {
+    /// Finds a field of any event in the text of its `format`; `None` if the
+    /// event has no such field.
+    ///
+    /// # Errors
+    /// It is outside of what is read of a record, or of an odd size.
+    pub fn find(format: &str, name: &'static str) -> Result<Option<Field>, LayoutError> {
+        field(format, name)
+    }
 }
 
 /// Where each field lies in [`damo_ebpf::RingEvent::record`].
@@ -66,24 +77,37 @@ impl Layout {
     /// # Errors
     /// A field is missing, or is where the BPF program cannot reach it.
     pub fn parse(format: &str) -> Result<Layout, LayoutError> {
-        let required = |name| field(format, name)?.ok_or(LayoutError::Missing(name));
+        let layout = Layout::anywhere(format)?;
         // These three the BPF program reads at fixed offsets, to find where
         // one snapshot ends and the next begins.
-        let fixed = |name, expected: usize| {
-            let found: Field = required(name)?;
-            match found.offset + RECORD_FROM {
-                offset if offset == expected => Ok(found),
-                offset => Err(LayoutError::Moved {
+        for (name, found, expected) in [
+            ("target_id", layout.target_id, 8),
+            ("nr_regions", layout.nr_regions, 16),
+            ("start", layout.start, 24),
+        ] {
+            let offset = found.offset + RECORD_FROM;
+            if offset != expected {
+                return Err(LayoutError::Moved {
                     name,
                     offset,
                     expected,
-                }),
+                });
             }
-        };
+        }
+        Ok(layout)
+    }
+
+    /// As [`Layout::parse`], for events that came by another way than our BPF
+    /// program: no field has to be at a certain place.
+    ///
+    /// # Errors
+    /// A field is missing, or is not among the bytes that are read.
+    pub fn anywhere(format: &str) -> Result<Layout, LayoutError> {
+        let required = |name| field(format, name)?.ok_or(LayoutError::Missing(name));
         Ok(Layout {
-            target_id: fixed("target_id", 8)?,
-            nr_regions: fixed("nr_regions", 16)?,
-            start: fixed("start", 24)?,
+            target_id: required("target_id")?,
+            nr_regions: required("nr_regions")?,
+            start: required("start")?,
             end: required("end")?,
             nr_accesses: required("nr_accesses")?,
             age: field(format, "age")?,

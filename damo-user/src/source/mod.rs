@@ -12,5 +12,5 @@ mod wire;
 
 pub use assemble::Assembler;
 pub use bpf::{Counters, Options, SourceError, Tap};
-pub use layout::{Layout, LayoutError};
-pub use wire::Event;
+pub use layout::{Field, Layout, LayoutError};
+pub use wire::{Aggregated, Event};

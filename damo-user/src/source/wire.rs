@@ -33,21 +33,29 @@ pub struct Event {
     pub age: Option<u32>,
 }
 
-impl Event {
-    /// Decodes one ring buffer item; `None` if it is too short to be one.
-    pub fn decode(layout: &Layout, bytes: &[u8]) -> Option<Event> {
-        let record = bytes
-            .get(offset_of!(RingEvent, record)..)?
-            .get(..RECORD_BYTES)?;
-        let u64_at = |offset| number(bytes, offset, 8);
-        let u32_at = |offset| number(bytes, offset, 4).map(|n| n as u32);
-        let read = |field: Field| number(record, field.offset, field.size);
-        Some(Event {
-            time_ns: u64_at(offset_of!(RingEvent, time_ns))?,
-            kdamond: u32_at(offset_of!(RingEvent, kdamond))?,
-            snapshot: u32_at(offset_of!(RingEvent, snapshot))?,
-            lost: u32_at(offset_of!(RingEvent, lost))?,
-            left: u32_at(offset_of!(RingEvent, left))?,
+/// What the kernel's own record of an aggregated region says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aggregated {
+    /// DAMON's target id.
+    pub target_id: u64,
+    /// Regions that the snapshot was announced to have.
+    pub nr_regions: u32,
+    /// First address of the region, in DAMON's address units.
+    pub start: u64,
+    /// One past its last address, in DAMON's address units.
+    pub end: u64,
+    /// Checks that found it accessed.
+    pub nr_accesses: u32,
+    /// Aggregation intervals for which it has been like this.
+    pub age: Option<u32>,
+}
+
+impl Aggregated {
+    /// Decodes a record from byte [`RECORD_FROM`](damo_ebpf::RECORD_FROM) on;
+    /// `None` if it is too short to be one.
+    pub fn decode(layout: &Layout, record: &[u8]) -> Option<Aggregated> {
+        let read = |field: Field| field.read(record);
+        Some(Aggregated {
             target_id: read(layout.target_id)?,
             nr_regions: read(layout.nr_regions)? as u32,
             start: read(layout.start)?,
@@ -57,6 +65,39 @@ impl Event {
                 Some(field) => Some(read(field)? as u32),
                 None => None,
             },
+        })
+    }
+}
+
+impl Field {
+    /// The field's number in a record from byte
+    /// [`RECORD_FROM`](damo_ebpf::RECORD_FROM) on, if it is that long.
+    pub fn read(self, record: &[u8]) -> Option<u64> {
+        number(record, self.offset, self.size)
+    }
+}
+
+impl Event {
+    /// Decodes one ring buffer item; `None` if it is too short to be one.
+    pub fn decode(layout: &Layout, bytes: &[u8]) -> Option<Event> {
+        let record = bytes
+            .get(offset_of!(RingEvent, record)..)?
+            .get(..RECORD_BYTES)?;
+        let u64_at = |offset| number(bytes, offset, 8);
+        let u32_at = |offset| number(bytes, offset, 4).map(|n| n as u32);
+        let aggregated = Aggregated::decode(layout, record)?;
+        Some(Event {
+            time_ns: u64_at(offset_of!(RingEvent, time_ns))?,
+            kdamond: u32_at(offset_of!(RingEvent, kdamond))?,
+            snapshot: u32_at(offset_of!(RingEvent, snapshot))?,
+            lost: u32_at(offset_of!(RingEvent, lost))?,
+            left: u32_at(offset_of!(RingEvent, left))?,
+            target_id: aggregated.target_id,
+            nr_regions: aggregated.nr_regions,
+            start: aggregated.start,
+            end: aggregated.end,
+            nr_accesses: aggregated.nr_accesses,
+            age: aggregated.age,
         })
     }
 }
