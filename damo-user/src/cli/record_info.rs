@@ -45,8 +45,12 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         info.add(&item?);
     }
     let lost = info.losses.any();
+    let mut about = record.about();
+    // Of what is compressed, too, it is the file that takes room.
+    let len = || std::fs::metadata(path).ok().filter(|it| it.is_file());
+    about.bytes = about.bytes.or_else(|| len().map(|it| it.len()));
     let info = RecordInfo {
-        about: record.about(),
+        about,
         meta: record.meta().clone(),
         info,
     };

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use super::grouping::{Group, RegionEvent, RegionGrouping};
 use super::timeline::{Spans, Timeline};
 use crate::model::{
-    Gap, Item, Items, LossCause, Meta, Note, ReadError, Record, Snapshot, TargetInfo, TargetKey,
+    About, Gap, Item, Items, LossCause, Meta, Note, ReadError, Record, Snapshot, TargetInfo,
+    TargetKey,
 };
 
 /// More losses than this without a group between them are told as one.
@@ -56,6 +57,9 @@ pub trait Events {
 
 /// Where events come from; each pass starts at the beginning.
 pub trait Source: Debug {
+    /// What it is called.
+    const FORMAT: &'static str;
+
     /// A pass.
     type Pass<'a>: Events
     where
@@ -131,6 +135,13 @@ impl<S: Source> EventRecord<S> {
 impl<S: Source> Record for EventRecord<S> {
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    fn about(&self) -> About {
+        About {
+            format: S::FORMAT,
+            ..About::default()
+        }
     }
 
     fn items(&mut self) -> Result<Items<'_>, ReadError> {

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::model::{Intervals, Item, Items, Meta, ReadError, Record, TargetKey};
+use crate::model::{About, Intervals, Item, Items, Meta, ReadError, Record, TargetKey};
 use crate::store::{Options, Reader, Sink, WriteError, Writer};
 
 /// Files that are open at once.
@@ -178,6 +178,13 @@ impl Ingested {
 impl Record for Ingested {
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    fn about(&self) -> About {
+        About {
+            format: "damo 3's json",
+            ..About::default()
+        }
     }
 
     fn items(&mut self) -> Result<Items<'_>, ReadError> {

@@ -35,6 +35,8 @@ impl Script {
 }
 
 impl Source for Script {
+    const FORMAT: &'static str = "text of perf script or trace-cmd";
+
     type Pass<'a> = Lines<'a>;
 
     fn pass(&self) -> io::Result<Lines<'_>> {

@@ -18,7 +18,7 @@ use rustix::fs::{Mode, OFlags};
 use super::HEAD;
 use super::layer::{BadStream, Decompress};
 use super::sniff::{Format, sniff};
-use crate::model::{Gap, Item, Items, LossCause, Meta, ReadError, Record};
+use crate::model::{About, Gap, Item, Items, LossCause, Meta, ReadError, Record};
 
 /// Streams within each other that are followed.
 const MOST_LAYERS: u32 = 3;
@@ -227,6 +227,10 @@ pub struct CutOff {
 impl Record for CutOff {
     fn meta(&self) -> &Meta {
         self.record.meta()
+    }
+
+    fn about(&self) -> About {
+        self.record.about()
     }
 
     // Not items_in: where the gap is, is known at the end only.

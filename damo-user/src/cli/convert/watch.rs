@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
 use crate::export::Filter;
-use crate::model::{Item, Items, Meta, ReadError, Record, units};
+use crate::model::{About, Item, Items, Meta, ReadError, Record, units};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -64,6 +64,10 @@ impl Watch {
 impl Record for Watch {
     fn meta(&self) -> &Meta {
         self.record.meta()
+    }
+
+    fn about(&self) -> About {
+        self.record.about()
     }
 
     fn items(&mut self) -> Result<Items<'_>, ReadError> {

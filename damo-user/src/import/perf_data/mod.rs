@@ -99,6 +99,8 @@ impl PerfData {
 }
 
 impl Source for PerfData {
+    const FORMAT: &'static str = "perf.data";
+
     type Pass<'a> = Samples<'a>;
 
     fn pass(&self) -> io::Result<Samples<'_>> {
