@@ -174,7 +174,7 @@ fn input_that_cannot_be_read() {
     let said = ends(1, &["missing", "out.csv"], &folder);
     assert_eq!(
         said,
-        "damo: missing: there is no such file; make a record with `sudo damo record ...`\n"
+        "damo: missing: there is no such file; make a record with `sudo damo record ...`, or name another file\n"
     );
     let said = ends(1, &["noise", "out.csv"], &folder);
     assert!(

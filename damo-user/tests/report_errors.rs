@@ -237,7 +237,7 @@ fn other_files_are_named() {
     }
     let (code, message) = failure(&["wss"], folder.path());
     assert_eq!(
-        (code, message.contains("not a regular file")),
+        (code, message.contains("a folder without segments")),
         (Some(1), true),
         "{message}"
     );
@@ -253,7 +253,7 @@ fn a_missing_default_says_how_to_make_one() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "damo: damon.data: there is no such file; make a record with `sudo damo record ...`, or name one with --input\n"
+        "damo: damon.data: there is no such file; make a record with `sudo damo record ...`, or name another file\n"
     );
 }
 

@@ -57,7 +57,7 @@ pub(super) fn open(path: &Path) -> anyhow::Result<Box<dyn Record>> {
     match import::open(path) {
         Err(ReadError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
             Err(anyhow::anyhow!(
-                "{}: there is no such file; make a record with `sudo damo record ...`, or name one with --input",
+                "{}: there is no such file; make a record with `sudo damo record ...`, or name another file",
                 path.display()
             ))
         }
