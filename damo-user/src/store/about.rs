@@ -30,8 +30,8 @@ impl Default for Options {
 
 /// Adds `target`, or replaces what is known of the same process as it.
 pub(super) fn merge_target(meta: &mut Meta, target: &TargetInfo) {
-    let same =
-        |known: &&mut TargetInfo| known.target_id == target.target_id && known.pid == target.pid;
+    let key = |it: &TargetInfo| (it.target_id, it.pid, it.kdamond);
+    let same = |known: &&mut TargetInfo| key(known) == key(target);
     match meta.targets.iter_mut().find(same) {
         Some(known) => known.clone_from(target),
         None => meta.targets.push(target.clone()),

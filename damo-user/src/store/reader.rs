@@ -259,7 +259,7 @@ impl<R: ReadAt> Record for Reader<R> {
     }
 
     fn items(&mut self) -> Result<Items<'_>, ReadError> {
-        let (walk, stop) = self.walk(None);
+        let (walk, stop, _) = self.walk(None);
         let damaged = self.header.is_none();
         let pass = Pass::new(&mut self.source, self.path.clone(), walk);
         Ok(Box::new(pass.within(None, stop, damaged)))
@@ -267,9 +267,9 @@ impl<R: ReadAt> Record for Reader<R> {
 
     /// By the index nothing is read that lies before, and not much after.
     fn items_in(&mut self, time: Range<u64>) -> Result<Items<'_>, ReadError> {
-        let (walk, stop) = self.walk(Some(&time));
+        let (walk, stop, before) = self.walk(Some(&time));
         let pass = Pass::new(&mut self.source, self.path.clone(), walk);
-        Ok(Box::new(pass.within(Some(time), stop, false)))
+        Ok(Box::new(pass.within(Some(time), stop, false).after(before)))
     }
 }
 
@@ -280,18 +280,21 @@ impl<R: ReadAt> Reader<R> {
         self,
         time: Option<Range<u64>>,
     ) -> impl Iterator<Item = Result<Item, ReadError>> {
-        let (walk, stop) = self.walk(time.as_ref());
+        let (walk, stop, before) = self.walk(time.as_ref());
         let damaged = self.header.is_none() && time.is_none();
-        Pass::new(self.source, self.path, walk).within(time, stop, damaged)
+        let pass = Pass::new(self.source, self.path, walk);
+        pass.within(time, stop, damaged).after(before)
     }
 
-    /// Where to start for a time, and at what offset to stop.
-    fn walk(&self, time: Option<&Range<u64>>) -> (Walk, u64) {
+    /// Where to start for a time, at what offset to stop, and the latest time
+    /// before the start.
+    fn walk(&self, time: Option<&Range<u64>>) -> (Walk, u64, Option<u64>) {
         let start = time.and_then(|time| self.index.start(time.start));
+        let before = start.map(|it| it.before_ns);
         let (offset, seq) = start.map_or((HEADER_LEN as u64, 0), |it| (it.offset, it.seq));
         let stop = time.and_then(|time| self.index.stop(time.end));
         let stop = stop.map_or(u64::MAX, |it| it.offset);
-        (Walk::new(offset, seq), stop)
+        (Walk::new(offset, seq), stop, before)
     }
 }
 
