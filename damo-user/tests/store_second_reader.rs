@@ -434,7 +434,7 @@ fn target(kdamond: u32, pid: Option<u32>) -> TargetInfo {
         comm: pid.map(|pid| format!("process {pid}")),
         kdamond,
         origin: pid.is_none().then(|| Origin {
-            kdamond_idx: Some(kdamond),
+            kdamond_idx: Some(kdamond as i32),
             intervals_goal: Some(json!({"access_bp": 400, "aggrs": [1, 2.5]})),
             ..Origin::default()
         }),

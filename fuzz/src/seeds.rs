@@ -16,9 +16,13 @@ mod store_sample;
 use store_sample::{frames, giant, sample, snapshot};
 
 libfuzzer_sys::fuzz_target!(
-    init: std::process::exit(i32::from(write().is_err())),
+    init: end(write().is_ok()),
     |_bytes: &[u8]| {}
 );
+
+fn end(good: bool) {
+    std::process::exit(i32::from(!good));
+}
 
 fn write() -> io::Result<()> {
     let folder = env::var_os("DAMO_FUZZ_SEEDS").unwrap_or_else(|| "corpus".into());

@@ -3,6 +3,7 @@
 mod group;
 mod guide;
 mod heat;
+mod info;
 mod loss;
 mod per_target;
 mod wss;
@@ -10,6 +11,7 @@ mod wss;
 pub use group::Grouping;
 pub use guide::{Guide, TargetGuide};
 pub use heat::{Heat, HeatError, HeatMap, HeatSpec, MAX_PIXELS};
+pub use info::{Info, IntervalsFrom, TargetCounts};
 pub use loss::Losses;
 pub use per_target::PerTarget;
-pub use wss::{SortBy, TargetWss, Wss, WssSpec};
+pub use wss::{SortBy, TargetWss, Wss, WssSpec, collapse};

@@ -109,6 +109,28 @@ impl Wss {
     }
 }
 
+/// The targets as one: the sum of their first sizes, of their second ones and
+/// so on, each in its own order. Ordered by size these are no sums of one
+/// moment, but what damo 3 prints. The target is 0 in every case.
+pub fn collapse(targets: &[TargetWss]) -> TargetWss {
+    let mut sizes: Vec<u64> = Vec::new();
+    for target in targets {
+        if sizes.len() < target.sizes.len() {
+            sizes.resize(target.sizes.len(), 0);
+        }
+        for (sum, size) in sizes.iter_mut().zip(&target.sizes) {
+            *sum = sum.saturating_add(*size);
+        }
+    }
+    TargetWss {
+        target: TargetKey {
+            kdamond: 0,
+            target_id: 0,
+        },
+        sizes,
+    }
+}
+
 fn working_set(regions: &[Region], spec: WssSpec) -> u64 {
     regions
         .iter()

@@ -1,11 +1,13 @@
 //! The commands: arguments as typed, and thin bodies that call the library.
 
 mod args;
+mod convert;
 mod diagnose;
 mod features;
 mod module;
 mod params;
 mod record;
+mod record_info;
 mod report;
 mod request;
 mod rotate;
@@ -67,6 +69,16 @@ enum Command {
     Status(status::Args),
     /// Read a record and print what is in it
     Report(report::Args),
+    /// What is in a record, and what is missing
+    #[command(name = "record_info", visible_alias = "record-info")]
+    RecordInfo(record_info::Args),
+    /// Check records to the last byte
+    Verify(record_info::VerifyArgs),
+    /// Write a record in another format, or part of it
+    Convert(convert::Args),
+    /// The same as `convert`, with damo 3's options
+    #[command(name = "convert_record_format")]
+    ConvertRecordFormat(convert::PeersArgs),
     /// Look at DAMON's modules in the kernel and change them
     Module(module::Args),
     /// Short for `module reclaim`
@@ -122,6 +134,10 @@ fn dispatch(command: Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         Command::Args(args) => args::run(args, out),
         Command::Status(args) => status::run(&args, out),
         Command::Report(args) => report::run(args, out),
+        Command::RecordInfo(args) => record_info::run(&args, out),
+        Command::Verify(args) => record_info::verify(&args, out),
+        Command::Convert(args) => convert::run(&args),
+        Command::ConvertRecordFormat(args) => convert::run(&args.into()),
         Command::Module(args) => module::run(args, out),
         Command::Reclaim(args) => module::reclaim(args, out),
         Command::LruSort(args) => module::lru_sort(args, out),

@@ -9,15 +9,17 @@ use std::path::Path;
 use anyhow::Context;
 
 pub use args::Args;
-use args::{ColorArg, HeatsArgs, Input, Kind, PaletteArg, RawArgs, SortArg, WssArgs};
+use args::{ColorArg, HeatsArgs, Kind, PaletteArg, RawArgs, SortArg, WssArgs};
 
 use super::{Outcome, UsageError};
-use crate::analyze::{Guide, Heat, HeatSpec, Losses, PerTarget, SortBy, TargetGuide, Wss, WssSpec};
+use crate::analyze::{
+    Guide, Heat, HeatSpec, Losses, PerTarget, SortBy, TargetGuide, Wss, WssSpec, collapse,
+};
 use crate::import;
 use crate::model::{Item, ReadError, Record, Snapshot, TargetKey};
 use crate::render::{
-    HeatsForm, Palette, RawForm, RawWriter, WssForm, loss_line, write_gap, write_guide,
-    write_heats, write_picture, write_wss,
+    HeatsForm, Palette, RawForm, RawWriter, WssForm, loss_line, write_collapsed_wss, write_gap,
+    write_guide, write_heats, write_picture, write_wss,
 };
 
 /// The two values of an option that takes two.
@@ -38,6 +40,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         Kind::Heats(args) => heats(&args, out)?,
         Kind::Wss(args) => wss(&args, out)?,
         Kind::Damon(args) => return super::status::run(&args, out),
+        Kind::RecordInfo(args) => return super::record_info::run(&args, out),
         Kind::Sysinfo(args) => return super::sysinfo::run(&args, out),
     };
     out.flush()?;
@@ -50,8 +53,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     })
 }
 
-fn open(input: &Input) -> anyhow::Result<Box<dyn Record>> {
-    let path = &input.input;
+pub(super) fn open(path: &Path) -> anyhow::Result<Box<dyn Record>> {
     match import::open(path) {
         Err(ReadError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
             Err(anyhow::anyhow!(
@@ -99,7 +101,7 @@ fn raw(args: &RawArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
         raw_number: args.raw_number,
         duration_ns,
     };
-    let mut record = open(&args.input)?;
+    let mut record = open(&args.input.input)?;
     let mut losses = Losses::default();
     let Some((first, base_ns)) = first_snapshot(&mut *record)? else {
         // Nothing to be relative to, and no target to tell apart.
@@ -148,7 +150,7 @@ fn heats(args: &HeatsArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
     {
         return Err(no_picture_file(file).into());
     }
-    let mut record = open(&args.input)?;
+    let mut record = open(&args.input.input)?;
     let mut guide = Guide::default();
     let losses = fold(&mut *record, |snapshot| guide.add(snapshot))?;
     let guides = guide.finish();
@@ -256,7 +258,7 @@ fn choose(guides: &[TargetGuide], tid: Option<u64>) -> anyhow::Result<&TargetGui
 
 fn wss(args: &WssArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
     let percentiles = percentiles(&args.range)?;
-    let mut record = open(&args.input)?;
+    let mut record = open(&args.input.input)?;
     let mut wss = Wss::new(WssSpec {
         exclude_samples: args.exclude_samples,
         work_time_ns: args.work_time_ns,
@@ -273,7 +275,12 @@ fn wss(args: &WssArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
         raw_number: args.raw_number,
         nr_cols_bar: args.nr_cols_bar,
     };
-    write_wss(out, &wss.finish(sort_by), &form)?;
+    let targets = wss.finish(sort_by);
+    if args.collapse_targets {
+        write_collapsed_wss(out, &collapse(&targets), &form)?;
+    } else {
+        write_wss(out, &targets, &form)?;
+    }
     Ok(losses)
 }
 

@@ -3,13 +3,43 @@
 //! Every format is written in one pass over the items per target or in all, to
 //! a writer that the caller has opened; memory is that of one frame.
 
+mod columns;
+mod csv;
+mod damo;
 mod filter;
+mod json;
+mod json_head;
+mod ndjson;
+mod parquet;
+mod peer;
+mod perf_script;
+mod rows;
+mod wall;
 
 use std::io;
 
+use crate::analyze::Losses;
 use crate::model::ReadError;
 
+pub use self::csv::write_csv;
+pub use self::damo::write_damo;
+pub use self::parquet::write_parquet;
+pub use columns::{COLUMNS, Column, Kind};
 pub use filter::Filter;
+pub use json::{write_json, write_json_compressed};
+pub use ndjson::write_ndjson;
+pub use perf_script::write_perf_script;
+
+/// What was written, and what the record lacks of what was to be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// Snapshots.
+    pub snapshots: u64,
+    /// Regions of them.
+    pub samples: u64,
+    /// What is missing.
+    pub losses: Losses,
+}
 
 /// Why a record was not exported.
 #[derive(Debug, thiserror::Error)]

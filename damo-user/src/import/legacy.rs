@@ -14,7 +14,8 @@ use bytes::Buf;
 
 use super::timeline::{Spans, Timeline};
 use crate::model::{
-    Gap, Item, Items, LossCause, Meta, ReadError, Record, Region, Snapshot, TargetInfo, TargetKey,
+    About, Gap, Item, Items, LossCause, Meta, ReadError, Record, Region, Snapshot, TargetInfo,
+    TargetKey,
 };
 
 const MAGIC: &[u8; 16] = b"damon_recfmt_ver";
@@ -159,6 +160,18 @@ impl LegacyRecord {
 impl Record for LegacyRecord {
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    fn about(&self) -> About {
+        About {
+            format: match self.layout {
+                Layout::V0 => "damo binary record, version 0",
+                Layout::V1 => "damo binary record, version 1",
+                Layout::V2 => "damo binary record, version 2",
+            },
+            bytes: self.file.metadata().ok().map(|metadata| metadata.len()),
+            ..About::default()
+        }
     }
 
     fn items(&mut self) -> Result<Items<'_>, ReadError> {

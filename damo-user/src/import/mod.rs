@@ -1,6 +1,8 @@
 //! Opening a record, whatever its format: by content, never by name.
 
 mod grouping;
+mod ingest;
+mod json;
 mod legacy;
 mod perf_script;
 mod script_line;
@@ -22,7 +24,7 @@ use sniff::Format;
 const HEAD: u64 = 64 << 10;
 
 /// The formats that [`open`] reads, for messages.
-pub const READABLE: &str = "damo record files, v1.7.3's binary records, and the text of `perf script` or `trace-cmd report`";
+pub const READABLE: &str = "damo record files, damo 3's json (compressed or not), v1.7.3's binary records, and the text of `perf script` or `trace-cmd report`";
 
 /// Opens a record of any format that can be read: [`READABLE`].
 ///
@@ -63,6 +65,8 @@ pub fn open(path: &Path) -> Result<Box<dyn Record>, ReadError> {
             Ok(Box::new(ReadAhead(reader)))
         }
         Format::Legacy(layout) => Ok(Box::new(legacy::LegacyRecord::open(path, file, layout)?)),
+        Format::Json => Ok(Box::new(json::open(path, file)?)),
+        Format::ZlibJson => Ok(Box::new(json::open_compressed(path, file)?)),
         Format::Text => Ok(Box::new(perf_script::ScriptRecord::open(path, file)?)),
         Format::Other { looks, hint } => Err(unsupported(format!(
             "looks like {looks}; {hint}. Readable are {READABLE}"

@@ -12,6 +12,10 @@ pub enum Format {
     Own,
     /// v1.7.3's binary record.
     Legacy(Layout),
+    /// damo 3's json.
+    Json,
+    /// zlib data, perhaps damo 3's compressed json.
+    ZlibJson,
     /// Text, perhaps of perf or trace-cmd.
     Text,
     /// Nothing that can be read.
@@ -31,7 +35,7 @@ fn other(looks: impl Into<String>, hint: &'static str) -> Format {
 }
 
 /// Known formats of others, by first bytes.
-const OTHERS: [(&[u8], &str, &str); 6] = [
+const OTHERS: [(&[u8], &str, &str); 5] = [
     (
         b"PERFILE2",
         "perf.data",
@@ -49,11 +53,6 @@ const OTHERS: [(&[u8], &str, &str); 6] = [
         "decompress it with `zstd -d` first",
     ),
     (b"\xfd7zXZ", "xz", "decompress it with `xz -d` first"),
-    (
-        b"\x78",
-        "zlib data, perhaps damo 3's compressed JSON",
-        "convert it to perf_script with damo 3",
-    ),
 ];
 
 /// Decides on a file's format from (at least) its first few hundred bytes.
@@ -81,6 +80,9 @@ pub fn sniff(head: &[u8]) -> Format {
     if let Some((_, looks, hint)) = OTHERS.iter().find(|(magic, ..)| head.starts_with(magic)) {
         return other(*looks, hint);
     }
+    if is_zlib(head) {
+        return Format::ZlibJson;
+    }
     if !is_text(head) {
         let first: Vec<String> = head.iter().take(8).map(|b| format!("{b:02x}")).collect();
         return other(
@@ -89,11 +91,21 @@ pub fn sniff(head: &[u8]) -> Format {
         );
     }
     match head.iter().find(|b| !b.is_ascii_whitespace()) {
-        Some(b'[' | b'{') => other(
-            "JSON, perhaps of damo 3",
-            "convert it to perf_script with damo 3",
-        ),
+        Some(b'[' | b'{') => Format::Json,
         _ => Format::Text,
+    }
+}
+
+/// Whether it begins as zlib data does: deflate, a window of up to 32 KiB, no
+/// dictionary, and a sum that holds. Text may do so with two graphic letters.
+fn is_zlib(head: &[u8]) -> bool {
+    match head {
+        [method, flags, ..] => {
+            let sum = u16::from_be_bytes([*method, *flags]);
+            let zlib = method & 0x0f == 8 && method >> 4 <= 7 && flags & 0x20 == 0 && sum % 31 == 0;
+            zlib && !(flags.is_ascii_graphic() && is_text(head))
+        }
+        _ => false,
     }
 }
 

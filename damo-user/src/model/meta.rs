@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Intervals;
+use super::{Intervals, TargetKey};
 
 /// DAMON's operations sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -51,8 +51,8 @@ pub struct TargetInfo {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Origin {
-    /// Index of the kdamond.
-    pub kdamond_idx: Option<u32>,
+    /// Index of the kdamond; -1 for DAMON_STAT's.
+    pub kdamond_idx: Option<i32>,
     /// Index of the context in its kdamond.
     pub context_idx: Option<u32>,
     /// Index of the scheme of which these are the tried regions.
@@ -65,10 +65,24 @@ pub struct Origin {
     pub intervals_goal: Option<serde_json::Value>,
     /// Filters of the scheme, as json.
     pub scheme_filters: Vec<serde_json::Value>,
+    /// What the snapshots were made from (`damon_stat`), where told.
+    pub data_source: Option<String>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+impl Meta {
+    /// What is known of a target. A record of one kdamond need not say whose
+    /// its targets are.
+    pub fn target(&self, key: TargetKey) -> Option<&TargetInfo> {
+        let of = |kdamond: u32| {
+            let same = |it: &&TargetInfo| (it.kdamond, it.target_id) == (kdamond, key.target_id);
+            self.targets.iter().find(same)
+        };
+        of(key.kdamond).or_else(|| of(0))
+    }
 }
 
 /// About a record as a whole. Fields that a source does not tell are empty.

@@ -12,5 +12,5 @@ pub use meta::{Meta, Ops, Origin, TargetInfo};
 pub use note::{
     Applied, CpuTime, Known, Mapping, Note, ProcessMemory, SchemeCounts, SystemMemory, Tuned,
 };
-pub use record::{Items, ReadError, Record, touches};
+pub use record::{About, Items, ReadError, Record, touches};
 pub use snapshot::{Extra, Gap, Item, LossCause, Region, Snapshot, TargetKey};

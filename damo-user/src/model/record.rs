@@ -8,11 +8,34 @@ use super::{Item, Meta};
 /// One pass over a record's items, in order of time.
 pub type Items<'a> = Box<dyn Iterator<Item = Result<Item, ReadError>> + 'a>;
 
+/// What a record is kept in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// The format, in words.
+    pub format: &'static str,
+    /// Bytes of the file, or of all files.
+    pub bytes: Option<u64>,
+    /// Whether its recorder has closed it, in formats that tell.
+    pub closed: Option<bool>,
+    /// Identifies the record, in formats that do.
+    pub uuid: Option<[u8; 16]>,
+    /// No snapshot ends later, in nanoseconds of the record's clock; in formats
+    /// that tell without being read through.
+    pub end_ns: Option<u64>,
+    /// Numbers of the first and the last segment, for a folder of them.
+    pub segments: Option<(u32, u32)>,
+}
+
 /// A record of any format. Each call of [`Record::items`] starts a new pass at
 /// the beginning, so that an analysis may look twice without keeping samples.
 pub trait Record {
     /// What the record says about itself.
     fn meta(&self) -> &Meta;
+
+    /// What it is kept in.
+    fn about(&self) -> About {
+        About::default()
+    }
 
     /// Starts a pass.
     ///

@@ -4,6 +4,7 @@ mod bars;
 mod color;
 mod guide;
 mod heats;
+mod info;
 mod loss;
 mod module;
 mod picture;
@@ -16,13 +17,14 @@ pub use bars::{Bar, write_bars};
 pub use color::Palette;
 pub use guide::write_guide;
 pub use heats::{HeatsForm, write_heats};
+pub use info::{RecordInfo, info_json, write_info};
 pub use loss::{loss_line, write_gap};
 pub use module::{ModuleStatus, write_param};
 pub use picture::write_picture;
 pub use python::repr;
 pub use raw::{RawForm, RawWriter};
 pub use sysinfo::{Section, Sysinfo, features_json, no_damon};
-pub use wss::{WssForm, write_wss};
+pub use wss::{WssForm, write_collapsed_wss, write_wss};
 
 use crate::model::units::{format_size, format_time};
 

@@ -32,6 +32,20 @@ pub fn write_wss(out: &mut dyn Write, targets: &[TargetWss], form: &WssForm) -> 
     Ok(())
 }
 
+/// Prints one distribution as damo 3 does: the target comes first.
+///
+/// # Errors
+/// `out` cannot be written.
+pub fn write_collapsed_wss(
+    out: &mut dyn Write,
+    collapsed: &TargetWss,
+    form: &WssForm,
+) -> io::Result<()> {
+    writeln!(out, "# target_id\t{}", collapsed.target.target_id)?;
+    writeln!(out, "# <percentile> <wss>")?;
+    write_target(out, collapsed, form)
+}
+
 fn write_target(out: &mut dyn Write, target: &TargetWss, form: &WssForm) -> io::Result<()> {
     let Some(mean) = target.mean() else {
         return writeln!(out, "# no snapshot");

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::model::{Item, Items, Meta, ReadError, Record};
+use crate::model::{About, Item, Items, Meta, ReadError, Record};
 
 use super::Reader;
 
@@ -51,6 +51,10 @@ pub struct ReadAhead<T>(pub T);
 impl<T: Passes> Record for ReadAhead<T> {
     fn meta(&self) -> &Meta {
         self.0.meta()
+    }
+
+    fn about(&self) -> About {
+        self.0.about()
     }
 
     fn items(&mut self) -> Result<Items<'_>, ReadError> {

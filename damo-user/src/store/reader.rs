@@ -5,10 +5,10 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::model::{Item, Items, Meta, ReadError, Record, TargetInfo};
+use crate::model::{About, Item, Items, Meta, ReadError, Record, TargetInfo};
 
 use super::Stats;
-use super::about::merge_target;
+use super::about::{merge_target, parse_json};
 use super::append::JSON_COLUMN;
 use super::column::Columns;
 use super::format::{
@@ -19,8 +19,10 @@ use super::items::Pass;
 use super::recover::{Found, Walk};
 use super::source::{ReadAt, Source};
 
-/// Targets told one by one that are kept: a bound for damaged files.
-const MAX_TARGETS: usize = 1 << 16;
+/// What this format is called.
+pub(super) const FORMAT: &str = "damo record";
+
+const MOST_JSON: usize = limit::JSON as usize;
 
 /// Reads a record, whole or damaged, and never changes it. Memory is that of
 /// one frame.
@@ -33,6 +35,8 @@ pub struct Reader<R = File> {
     meta: Meta,
     clean: bool,
     totals: Stats,
+    /// No frame has a later time, by the file's end.
+    latest_ns: u64,
     /// Empty if the file has none.
     index: Index,
 }
@@ -69,6 +73,7 @@ impl<R: ReadAt> Reader<R> {
             meta,
             clean: false,
             totals,
+            latest_ns: 0,
             index: Index::default(),
         };
         reader
@@ -117,6 +122,8 @@ impl<R: ReadAt> Reader<R> {
             }
         }
         let mut walk = Walk::new(HEADER_LEN as u64, 0);
+        // What TARGET frames may weigh; a META frame could hold no more either.
+        let mut left = MOST_JSON;
         let mut sums = Stats {
             bytes: self.source.len(),
             ..Stats::default()
@@ -137,16 +144,17 @@ impl<R: ReadAt> Reader<R> {
             sums.lost = sums.lost.saturating_add(header.lost);
             match header.kind {
                 kind::META => {
-                    if let Some(meta) =
-                        self.json::<Meta>(offset, &header, &mut payload, &mut columns)?
+                    if let Some((meta, _)) =
+                        self.json::<Meta>(offset, &header, MOST_JSON, &mut payload, &mut columns)?
                     {
-                        self.meta = meta;
+                        (self.meta, left) = (meta, MOST_JSON);
                     }
                 }
-                kind::TARGET if self.meta.targets.len() < MAX_TARGETS => {
-                    if let Some(target) =
-                        self.json::<TargetInfo>(offset, &header, &mut payload, &mut columns)?
+                kind::TARGET => {
+                    if let Some((target, weight)) =
+                        self.json::<TargetInfo>(offset, &header, left, &mut payload, &mut columns)?
                     {
+                        left = left.saturating_sub(weight);
                         merge_target(&mut self.meta, &target);
                     }
                 }
@@ -174,8 +182,11 @@ impl<R: ReadAt> Reader<R> {
         else {
             return Ok(None);
         };
-        let read = self.frame_at(at, kind::END, payload, columns)?;
-        Ok(read.and_then(|()| End::decode(columns).ok()))
+        let Some(header) = self.frame_at(at, kind::END, payload, columns)? else {
+            return Ok(None);
+        };
+        self.latest_ns = header.last_ns;
+        Ok(End::decode(columns).ok())
     }
 
     fn indexed_meta(
@@ -197,7 +208,8 @@ impl<R: ReadAt> Reader<R> {
         self.index = index;
         match self.source.header_at(meta_offset)? {
             Some(header) if header.kind == kind::META => {
-                self.json(meta_offset, &header, payload, columns)
+                let meta = self.json(meta_offset, &header, MOST_JSON, payload, columns)?;
+                Ok(meta.map(|(meta, _)| meta))
             }
             _ => Ok(None),
         }
@@ -210,7 +222,7 @@ impl<R: ReadAt> Reader<R> {
         kind: u8,
         payload: &mut Vec<u8>,
         columns: &mut Columns,
-    ) -> io::Result<Option<()>> {
+    ) -> io::Result<Option<FrameHeader>> {
         let Some(header) = self
             .source
             .header_at(offset)?
@@ -218,7 +230,8 @@ impl<R: ReadAt> Reader<R> {
         else {
             return Ok(None);
         };
-        self.columns(offset, &header, payload, columns)
+        let read = self.columns(offset, &header, payload, columns)?;
+        Ok(read.map(|()| header))
     }
 
     fn columns(
@@ -236,26 +249,38 @@ impl<R: ReadAt> Reader<R> {
         .then_some(()))
     }
 
-    /// The JSON that a frame holds, if it is intact.
+    /// The JSON that a frame holds, if it is intact, and what it weighs.
     fn json<T: serde::de::DeserializeOwned>(
         &mut self,
         offset: u64,
         header: &FrameHeader,
+        most: usize,
         payload: &mut Vec<u8>,
         columns: &mut Columns,
-    ) -> io::Result<Option<T>> {
+    ) -> io::Result<Option<(T, usize)>> {
         if header.raw_len > limit::JSON || self.columns(offset, header, payload, columns)?.is_none()
         {
             return Ok(None);
         }
         let json = columns.bytes(JSON_COLUMN).ok().flatten();
-        Ok(json.and_then(|json| serde_json::from_slice(json).ok()))
+        Ok(json.and_then(|json| parse_json(json, most)))
     }
 }
 
 impl<R: ReadAt> Record for Reader<R> {
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    fn about(&self) -> About {
+        About {
+            format: FORMAT,
+            bytes: Some(self.source.len()),
+            closed: Some(self.clean),
+            uuid: self.header.map(|header| header.uuid),
+            end_ns: self.clean.then_some(self.latest_ns),
+            segments: None,
+        }
     }
 
     fn items(&mut self) -> Result<Items<'_>, ReadError> {

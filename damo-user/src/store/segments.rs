@@ -6,10 +6,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::model::{Gap, Item, Items, LossCause, Meta, ReadError, Record};
+use crate::model::{About, Gap, Item, Items, LossCause, Meta, ReadError, Record};
 
 use super::ahead::{OwnedItems, Passes, open_regular};
-use super::reader::refused;
+use super::reader::{FORMAT, refused};
 use super::{Reader, Stats};
 
 /// Segments that are kept in mind: a bound for hostile folders.
@@ -37,7 +37,11 @@ pub struct Segments {
     meta: Meta,
     uuid: Option<[u8; 16]>,
     totals: Stats,
+    /// Bytes of all files.
+    len: u64,
     clean: bool,
+    /// No frame has a later time, if every segment tells.
+    end_ns: Option<u64>,
 }
 
 impl Segments {
@@ -59,7 +63,9 @@ impl Segments {
             meta: Meta::default(),
             uuid: None,
             totals: Stats::default(),
+            len: 0,
             clean: true,
+            end_ns: Some(0),
         };
         segments.survey()?;
         Ok(segments)
@@ -85,6 +91,9 @@ impl Segments {
                 }
             }
             self.totals = self.totals + reader.totals();
+            let end_ns = reader.about().end_ns;
+            self.end_ns = self.end_ns.zip(end_ns).map(|(a, b)| a.max(b));
+            self.len = self.len.saturating_add(reader.about().bytes.unwrap_or(0));
             self.clean &= reader.was_clean();
             first.get_or_insert_with(|| reader.meta().clone());
             // The last one knows all targets.
@@ -161,6 +170,18 @@ impl Passes for Segments {
 impl Record for Segments {
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    fn about(&self) -> About {
+        let (first, last) = (self.numbers.first(), self.numbers.last());
+        About {
+            format: FORMAT,
+            bytes: Some(self.len),
+            closed: Some(self.clean),
+            uuid: self.uuid,
+            end_ns: self.end_ns,
+            segments: first.copied().zip(last.copied()),
+        }
     }
 
     fn items(&mut self) -> Result<Items<'_>, ReadError> {

@@ -5,9 +5,10 @@ use std::io;
 
 use crate::model::{Item, Meta, Snapshot, TargetInfo, TargetKey};
 
+use super::about::parse_json;
 use super::column::Columns;
 use super::decode::decode;
-use super::format::{FrameHeader, HEADER_LEN, flag, kind};
+use super::format::{FrameHeader, HEADER_LEN, flag, kind, limit};
 use super::index::{End, Index};
 use super::recover::{Found, Walk};
 use super::source::{ReadAt, Source};
@@ -205,8 +206,10 @@ impl<R: ReadAt> Check<'_, R> {
         if !fits {
             self.fault(offset, "the parts of a split snapshot do not fit");
         }
-        if let Some((target, start_ns, end_ns)) =
-            snapshots().last().map(key).filter(|_| decoded.lacking > 0)
+        if let Some((target, start_ns, end_ns)) = snapshots()
+            .next_back()
+            .map(key)
+            .filter(|_| decoded.lacking > 0)
         {
             self.split = Some((target, start_ns, end_ns, decoded.lacking));
         }
@@ -230,7 +233,7 @@ impl<R: ReadAt> Check<'_, R> {
 
     fn json<T: serde::de::DeserializeOwned>(&mut self, offset: u64) {
         let json = self.columns.bytes(JSON_COLUMN).ok().flatten();
-        let parsed = json.and_then(|json| serde_json::from_slice::<T>(json).ok());
+        let parsed = json.and_then(|json| parse_json::<T>(json, limit::JSON as usize));
         if parsed.is_none() {
             self.fault(offset, "what the record says about itself cannot be read");
         }
@@ -266,7 +269,7 @@ impl<R: ReadAt> Check<'_, R> {
             }
         }
         let meta = self.frames.get(&index.meta_offset);
-        if complete && index.meta_offset != 0 && !meta.is_some_and(|it| it.0 == kind::META) {
+        if complete && index.meta_offset != 0 && meta.is_none_or(|it| it.0 != kind::META) {
             self.fault(offset, "the index names a META frame that is none");
         }
     }

@@ -27,7 +27,7 @@ pub enum OutputError {
     #[error("{}: this names a folder; give a file's name", .0.display())]
     NoName(PathBuf),
     /// The folder.
-    #[error("{}: cannot use the folder {}: {source}; create it, or name another with --out", path.display(), folder.display())]
+    #[error("{}: cannot use the folder {}: {source}; create it, or name another", path.display(), folder.display())]
     Folder {
         /// The output file.
         path: PathBuf,
@@ -37,7 +37,7 @@ pub enum OutputError {
         source: io::Error,
     },
     /// Something of this name is not a file.
-    #[error("{}: this is a {what}, which is not written over; name another file with --out", path.display())]
+    #[error("{}: this is a {what}, which is not written over; name another file", path.display())]
     NotAFile {
         /// The output file, or its `.old`.
         path: PathBuf,
@@ -59,7 +59,7 @@ pub enum OutputError {
         other: OsString,
     },
     /// A stranger's file in a folder for everybody.
-    #[error("{}: this belongs to user {uid}, in a folder where only owners may rename; name another file with --out", path.display())]
+    #[error("{}: this belongs to user {uid}, in a folder where only owners may rename; name another file", path.display())]
     Foreign {
         /// The output file, or its `.old`.
         path: PathBuf,

@@ -21,6 +21,9 @@ pub enum Kind {
     Heats(HeatsArgs),
     /// Distribution of working set sizes
     Wss(WssArgs),
+    /// The same as `damo record_info`
+    #[command(name = "record_info")]
+    RecordInfo(crate::cli::record_info::Args),
     /// The same as `damo status`; needs no record
     Damon(crate::cli::status::Args),
     /// What this machine's DAMON can do; needs no record
@@ -109,6 +112,9 @@ pub struct WssArgs {
     /// Time over which accesses are taken together (microseconds, or with a unit)
     #[arg(long = "work_time", value_name = "TIME", default_value = "1", value_parser = microseconds)]
     pub work_time_ns: u64,
+    /// Print all targets as one, the sum of their sizes, in damo 3's form
+    #[arg(long = "collapse_targets")]
+    pub collapse_targets: bool,
     /// Width of the bars; 0 for none
     #[arg(long = "nr_cols_bar", value_name = "N", default_value = "59", value_parser = value_parser!(u16).range(..=10_000))]
     pub nr_cols_bar: u16,

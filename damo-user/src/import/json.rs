@@ -1,0 +1,231 @@
+//! The peer's json: a list of records, each with its snapshots, as text or
+//! compressed by zlib. The fields are those of damo 3.4.3; older ones lack
+//! some, and `report access --json` prints them with units.
+//!
+//! The text is read once, one snapshot at a time, into [`super::ingest`]: its
+//! records come one after the other, ours are told in order of time. A value
+//! that makes no sense costs its region (which then is `missing`) or, where
+//! regions are not in order, its snapshot (a gap); a text that breaks off keeps
+//! what was whole and ends with a gap.
+//!
+//! Where `intervals` stand behind the snapshots, accesses that are told in
+//! percent only, and ages that are told as times only, are not known.
+
+mod document;
+mod guard;
+mod head;
+mod region;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_back;
+mod value;
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::Path;
+
+use flate2::read::ZlibDecoder;
+use serde::de::DeserializeSeed;
+
+use super::ingest::{Ingest, Ingested, Target, in_temporary};
+use crate::model::{Item, Meta, Origin, ReadError, TargetInfo, TargetKey};
+use document::{DocumentSeed, Taker, Walk};
+use guard::Guard;
+use head::Head;
+
+/// Reads the peer's json.
+///
+/// # Errors
+/// It cannot be read, is no record of the peer's, or nothing of it is whole.
+pub fn open(path: &Path, mut file: File) -> Result<Ingested, ReadError> {
+    rewind(path, &mut file)?;
+    read(path, file, "json")
+}
+
+/// Reads the peer's compressed json.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_compressed(path: &Path, mut file: File) -> Result<Ingested, ReadError> {
+    rewind(path, &mut file)?;
+    read(path, ZlibDecoder::new(file), "compressed json")
+}
+
+fn rewind(path: &Path, file: &mut File) -> Result<(), ReadError> {
+    file.rewind().map_err(|source| ReadError::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads json from `input`; errors name it `path`, and what it is.
+fn read(path: &Path, input: impl Read, name: &str) -> Result<Ingested, ReadError> {
+    let mut taken = Taken::default();
+    let parsed = parse(path, input, name, &mut taken);
+    if let Some(source) = taken.failed {
+        return Err(ReadError::Io {
+            path: path.to_owned(),
+            source: in_temporary(source),
+        });
+    }
+    parsed?;
+    let (meta, targets) = about(taken.heads);
+    taken.ingest.finish(path, meta, targets)
+}
+
+/// Keeps what is found.
+#[derive(Default)]
+struct Taken {
+    ingest: Ingest,
+    heads: Vec<Head>,
+    failed: Option<io::Error>,
+}
+
+impl Taken {
+    fn note(&mut self, result: io::Result<()>) -> bool {
+        self.failed = result.err();
+        self.failed.is_none()
+    }
+}
+
+impl Taker for Taken {
+    fn record(&mut self, head: Head) -> bool {
+        self.heads.push(head);
+        let result = self.ingest.next_part();
+        self.note(result)
+    }
+
+    fn item(&mut self, item: Item) -> bool {
+        let result = self.ingest.item(&item);
+        self.note(result)
+    }
+}
+
+/// Gives everything of a text to `taker`.
+fn parse(
+    path: &Path,
+    input: impl Read,
+    name: &str,
+    taker: &mut dyn Taker,
+) -> Result<(), ReadError> {
+    let mut guard = Guard::new(input);
+    let mut walk = Walk::new(taker, guard.progress());
+    let mut text = serde_json::Deserializer::from_reader(&mut guard);
+    let parsed = DocumentSeed(&mut walk)
+        .deserialize(&mut text)
+        .and_then(|()| text.end());
+    drop(text);
+    if walk.refused {
+        // The taker knows why.
+        return Ok(());
+    }
+    if let Some(source) = guard.failed.take().filter(|error| !is_damage(error)) {
+        return Err(ReadError::Io {
+            path: path.to_owned(),
+            source,
+        });
+    }
+    if walk.items == 0 && walk.records == 0 {
+        if let Err(error) = parsed {
+            let (offset, what) = place(&error, guard.place());
+            return Err(ReadError::Malformed {
+                path: path.to_owned(),
+                offset,
+                what: format!("{what}; nothing of this {name} can be read"),
+            });
+        }
+        if walk.strangers > 0 {
+            return Err(ReadError::Unsupported {
+                path: path.to_owned(),
+                what: format!(
+                    "{name}, but there is no record of damo's in it (a list of objects with \"snapshots\"). Readable are {}",
+                    super::READABLE
+                ),
+            });
+        }
+        return Ok(());
+    }
+    if (parsed.is_err() || walk.strangers > 0) && !walk.damage() {
+        return Ok(());
+    }
+    // A record that broke off is one nevertheless.
+    let ended: Result<(), serde_json::Error> = walk.end_record();
+    // Refused: the taker knows why.
+    drop(ended);
+    Ok(())
+}
+
+/// Where and what an error is. serde_json knows the line, but not what was left
+/// out of it.
+fn place(error: &serde_json::Error, (offset, column): (u64, u64)) -> (u64, String) {
+    let text = error.to_string();
+    let what = match text.rsplit_once(" at line ") {
+        Some((what, _)) => format!("{what} at line {} column {column}", error.line()),
+        None => text,
+    };
+    // The byte that does not fit was read.
+    (offset.saturating_sub(u64::from(!error.is_eof())), what)
+}
+
+/// Whether it is the compressed data, and not the file, that cannot be read.
+fn is_damage(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+    )
+}
+
+/// What the heads say together. Every record of the text is a target of its
+/// own: equal ids of several kdamonds, contexts and schemes are told apart by
+/// the key's kdamond.
+fn about(heads: Vec<Head>) -> (Meta, Vec<Target>) {
+    let common = heads.first().and_then(|first| first.intervals);
+    let common = common.filter(|_| heads.iter().all(|head| head.intervals == common));
+    let mut meta = Meta {
+        tool: "damo 3, json".to_owned(),
+        intervals: common,
+        ..Meta::default()
+    };
+    let mut combinations = Vec::new();
+    let mut used = HashSet::new();
+    let mut targets = Vec::with_capacity(heads.len());
+    for head in heads {
+        let combination = (head.kdamond_idx, head.context_idx, head.scheme_idx);
+        let key = |number: usize| TargetKey {
+            // Numbers are below that of records, which is bounded.
+            kdamond: number as u32,
+            target_id: head.target_id.unwrap_or(0),
+        };
+        let known = combinations.iter().position(|known| *known == combination);
+        let mut number = known.unwrap_or(combinations.len());
+        if known.is_none() || !used.insert(key(number)) {
+            number = combinations.len();
+            combinations.push(combination);
+            used.insert(key(number));
+        }
+        let key = key(number);
+        targets.push(Target {
+            key,
+            intervals: head.intervals,
+        });
+        meta.targets.push(TargetInfo {
+            target_id: key.target_id,
+            kdamond: key.kdamond,
+            origin: Some(Origin {
+                kdamond_idx: head.kdamond_idx,
+                context_idx: head.context_idx,
+                scheme_idx: head.scheme_idx,
+                all_targets: head.target_id.is_none(),
+                intervals: head.intervals.filter(|_| common.is_none()),
+                intervals_goal: head.intervals_goal,
+                scheme_filters: head.scheme_filters,
+                data_source: head.data_source,
+            }),
+            ..TargetInfo::default()
+        });
+    }
+    (meta, targets)
+}

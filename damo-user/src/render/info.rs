@@ -1,0 +1,259 @@
+//! What is in a record, as text or json.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use super::{loss_line, size, time};
+use crate::analyze::{Info, IntervalsFrom, TargetCounts, TargetGuide};
+use crate::model::units::{format_number, format_size, format_size_accurate};
+use crate::model::{About, Intervals, Meta, TargetKey};
+
+/// A record's description, put together.
+pub struct RecordInfo {
+    /// What file it is.
+    pub about: About,
+    /// What it says of itself.
+    pub meta: Meta,
+    /// What is in it.
+    pub info: Info,
+}
+
+type Target = (TargetKey, TargetCounts, Option<TargetGuide>);
+
+/// Prints a line for each fact that is known; sizes and times as plain numbers
+/// of bytes and nanoseconds if `raw`.
+///
+/// # Errors
+/// `out` cannot be written.
+pub fn write_info(out: &mut dyn Write, record: RecordInfo, raw: bool) -> io::Result<()> {
+    let RecordInfo { about, meta, info } = record;
+    let mut line = |name: &str, text: &str| match text {
+        "" => Ok(()),
+        text => writeln!(out, "{:<12} {text}", format!("{name}:")),
+    };
+    let bytes = about.bytes.unwrap_or(0);
+    let closed = match about.closed {
+        Some(false) => ", not closed (its recorder was killed, or still writes)",
+        _ => "",
+    };
+    line(
+        "format",
+        &format!("{}, {}{closed}", about.format, size(bytes, raw)),
+    )?;
+    if let Some((first, last)) = about.segments {
+        line("segments", &format!("{first} to {last}"))?;
+    }
+    line("recorded by", &meta.tool)?;
+    line("command", &shown(&meta.command))?;
+    line("host", &meta.hostname)?;
+    line("kernel", [&*meta.kernel, &*meta.machine].join(" ").trim())?;
+    line("boot id", &meta.boot_id)?;
+    if let Some(ops) = meta.ops {
+        line("operations", ops.keyword())?;
+    }
+    if let Some((min, max)) = meta.nr_regions {
+        line("nr_regions", &format!("{min} to {max}"))?;
+    }
+    let span = info.time.clone().unwrap_or(0..0);
+    line("began", &wall(&meta, span.start).unwrap_or_default())?;
+    let length = time(span.end.saturating_sub(span.start), raw);
+    let of = |ns| time(ns, raw);
+    let clock = format!(
+        "{length} ({} to {} of the record's clock)",
+        of(span.start),
+        of(span.end)
+    );
+    line("duration", &clock)?;
+    line("snapshots", &format_number(info.snapshots))?;
+    let samples = info.losses.stored;
+    line(
+        "samples",
+        &format!("{}{}", format_number(samples), per_sample(bytes, samples)),
+    )?;
+    let lost = loss_line(&info.losses).unwrap_or_else(|| "nothing".to_owned());
+    line("lost", &lost)?;
+    for change in &info.intervals {
+        let text = format!(
+            "{}, from {} on",
+            intervals(change.intervals, raw),
+            of(change.from_ns)
+        );
+        line("intervals", &text)?;
+    }
+    let more = info
+        .nr_intervals
+        .saturating_sub(info.intervals.len() as u64);
+    if more > 0 {
+        line("intervals", &format!("and {more} changes more"))?;
+    }
+    let notes: Vec<String> = info
+        .notes
+        .iter()
+        .map(|(kind, n)| format!("{n} {kind}"))
+        .collect();
+    line("notes", &notes.join(", "))?;
+    for target in info.targets() {
+        write_target(out, &meta, &target, raw)?;
+    }
+    Ok(())
+}
+
+fn write_target(out: &mut dyn Write, meta: &Meta, target: &Target, raw: bool) -> io::Result<()> {
+    let (key, counts, guide) = target;
+    let (fewest, most) = counts.regions;
+    write!(out, "target {}", key.target_id)?;
+    if key.kdamond != 0 {
+        write!(out, " of kdamond {}", key.kdamond)?;
+    }
+    let known = meta.target(*key);
+    if let Some(pid) = known.and_then(|known| known.pid) {
+        let comm = known.and_then(|known| known.comm.as_deref()).unwrap_or("?");
+        write!(out, ", process {pid} ({comm})")?;
+    }
+    writeln!(
+        out,
+        ": {} snapshots of {fewest} to {most} regions",
+        format_number(counts.snapshots)
+    )?;
+    for (i, region) in guide.iter().flat_map(|guide| &guide.regions).enumerate() {
+        let at = |address: u64| match raw {
+            true => address.to_string(),
+            false => format_size_accurate(address as f64),
+        };
+        let length = size(region.end.saturating_sub(region.start), raw);
+        let (start, end) = (at(region.start), at(region.end));
+        writeln!(out, "  region {i:2}: [{start}, {end}) ({length})")?;
+    }
+    Ok(())
+}
+
+/// The same as json: names with units, addresses as strings.
+pub fn info_json(record: RecordInfo) -> Value {
+    let RecordInfo { about, meta, info } = record;
+    let span = info.time.clone().unwrap_or(0..0);
+    let losses = info.losses;
+    let began = wall(&meta, span.start);
+    let changes: Vec<Value> = info.intervals.iter().map(change_json).collect();
+    let (snapshots, nr_intervals, notes) = (info.snapshots, info.nr_intervals, info.notes.clone());
+    let samples = losses.stored;
+    let bytes_per_sample = (samples > 0)
+        .then(|| about.bytes.map(|bytes| bytes as f64 / samples as f64))
+        .flatten();
+    let targets: Vec<Value> = info
+        .targets()
+        .iter()
+        .map(|it| target_json(&meta, it))
+        .collect();
+    json!({
+        "format": about.format,
+        "bytes": about.bytes,
+        "closed": about.closed,
+        "segments": about.segments.map(|(first, last)| json!({"first": first, "last": last})),
+        "uuid": about.uuid.map(hex),
+        "recorded_by": meta.tool,
+        "command": meta.command,
+        "host": meta.hostname,
+        "kernel": meta.kernel,
+        "machine": meta.machine,
+        "boot_id": meta.boot_id,
+        "operations": meta.ops.map(|ops| ops.keyword()),
+        "nr_regions": meta.nr_regions.map(|(min, max)| json!({"min": min, "max": max})),
+        "began": began,
+        "start_ns": span.start,
+        "end_ns": span.end,
+        "duration_ns": span.end.saturating_sub(span.start),
+        "snapshots": snapshots,
+        "samples": samples,
+        "bytes_per_sample": bytes_per_sample,
+        "lost": {
+            "samples": losses.samples(),
+            "incomplete": losses.incomplete,
+            "ring_full": losses.ring_full,
+            "unseen": losses.unseen,
+            "damaged": losses.damaged,
+            "unwritten": losses.unwritten,
+            "gaps_of_unknown_size": losses.uncounted_gaps,
+        },
+        "nr_intervals": nr_intervals,
+        "intervals": changes,
+        "notes": notes,
+        "targets": targets,
+    })
+}
+
+fn change_json(change: &IntervalsFrom) -> Value {
+    json!({
+        "kdamond": change.target.kdamond,
+        "target_id": change.target.target_id,
+        "from_ns": change.from_ns,
+        "intervals": change.intervals,
+    })
+}
+
+fn target_json(meta: &Meta, target: &Target) -> Value {
+    let (key, counts, guide) = target;
+    let known = meta.target(*key);
+    let range = |range: &Range<u64>| json!({"start": range.start.to_string(), "end": range.end.to_string()});
+    let regions: Vec<Value> = guide
+        .iter()
+        .flat_map(|guide| &guide.regions)
+        .map(range)
+        .collect();
+    json!({
+        "kdamond": key.kdamond,
+        "target_id": key.target_id,
+        "pid": known.and_then(|known| known.pid),
+        "comm": known.and_then(|known| known.comm.as_deref()),
+        "snapshots": counts.snapshots,
+        "samples": counts.samples,
+        "regions_min": counts.regions.0,
+        "regions_max": counts.regions.1,
+        "address_ranges": regions,
+    })
+}
+
+/// When the record's clock showed `ns`, if that is known.
+fn wall(meta: &Meta, ns: u64) -> Option<String> {
+    let known = meta.wall_ns > 0;
+    // What was recorded may have begun before the recorder noted the time.
+    let at = i128::from(meta.wall_ns) + i128::from(ns) - i128::from(meta.mono_ns);
+    let at = Duration::from_nanos(u64::try_from(at).ok().filter(|_| known)?);
+    let at = SystemTime::UNIX_EPOCH.checked_add(at)?;
+    Some(humantime::format_rfc3339_seconds(at).to_string())
+}
+
+fn intervals(intervals: Option<Intervals>, raw: bool) -> String {
+    let Some(it) = intervals else {
+        return "not known".to_owned();
+    };
+    let of = |us: u64| time(us.saturating_mul(1000), raw);
+    let (sample, aggr, update) = (of(it.sample_us), of(it.aggr_us), of(it.update_us));
+    format!("sample {sample}, aggregation {aggr}, update {update}")
+}
+
+fn per_sample(bytes: u64, samples: u64) -> String {
+    if bytes == 0 || samples == 0 {
+        return String::new();
+    }
+    let each = bytes as f64 / samples as f64;
+    match each < 1024.0 {
+        true => format!(", {each:.2} bytes each"),
+        false => format!(", {} each", format_size(each)),
+    }
+}
+
+/// A command line, as a shell would take it.
+fn shown(command: &[String]) -> String {
+    shlex::try_join(command.iter().map(String::as_str)).unwrap_or_else(|_| command.join(" "))
+}
+
+fn hex(uuid: [u8; 16]) -> String {
+    uuid.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
