@@ -74,8 +74,7 @@ fn second(python: &Path, records: &[PathBuf], time: Option<&Range<u64>>) -> Stri
     let output = command.args(records).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    let text = String::from_utf8(output.stdout).unwrap();
-    text
+    String::from_utf8(output.stdout).unwrap()
 }
 
 fn key(target: TargetKey) -> Value {
@@ -336,7 +335,13 @@ fn extra(i: u64, regions: usize) -> Option<Box<Extra>> {
                 .collect(),
         },
         total_bytes: (i % 2 == 1).then_some(u64::MAX - i),
-        scheme_stats: (i % 3 != 1).then(|| if i % 2 == 0 { stats() } else { BTreeMap::new() }),
+        scheme_stats: (i % 3 != 1).then(|| {
+            if i.is_multiple_of(2) {
+                stats()
+            } else {
+                BTreeMap::new()
+            }
+        }),
     };
     (i % 5 != 4 && extra != Extra::default()).then(|| Box::new(extra))
 }
@@ -375,7 +380,7 @@ fn varied(seed: u64) -> Vec<Item> {
             (it.start_ns, it.end_ns) = (1000 + i * 100, 10);
         }
         it.missing = [0, 0, 3, u32::MAX][n as usize % 4];
-        it.intervals = (n % 5 > 0).then_some(Intervals {
+        it.intervals = (!n.is_multiple_of(5)).then_some(Intervals {
             sample_us: 5000 + n / 9,
             aggr_us: 100_000,
             update_us: u64::MAX,

@@ -47,6 +47,7 @@ fn write() -> io::Result<()> {
         "trace",
         script().replace(": damon:", ": ").as_bytes(),
     )?;
+    put("import", "json", JSON.as_bytes())?;
     for version in 0..3 {
         put("import", &format!("binary-{version}"), &binary(version))?;
     }
@@ -127,6 +128,14 @@ fn columns() -> Vec<Vec<u8>> {
     all.push(all_of_them);
     all
 }
+
+/// As the peer writes it.
+const JSON: &str = r#"[{"kdamond_idx": 0, "context_idx": 0, "intervals": {"sample_us": "5 ms",
+"aggr_us": "100 ms", "ops_update_us": "1 s"}, "scheme_idx": null, "target_id": "0", "scheme_filters": [],
+"snapshots": [{"start_time": "0 ns", "end_time": "100 ms", "total_bytes": null, "sample_interval_us": "5 ms",
+"aggr_interval_us": "100 ms", "ops_update_interval_us": "1 s", "regions": [{"start": "4,096", "end": "8,192",
+"nr_accesses": {"samples": "3", "percent": null}, "age": {"usec": null, "aggr_intervals": "7"},
+"sz_filter_passed": "0"}]}]}]"#;
 
 fn script() -> String {
     let line = |i: u64| {

@@ -117,7 +117,7 @@ fn built() -> Result<PathBuf> {
     }
     let folder = build::target_dir("fuzz")?;
     let status = build::cargo()
-        .args(["build", "--quiet", "--locked", "--release", "--bins"])
+        .args(["build", "--quiet", "--release", "--bins"])
         .args(["--manifest-path", "fuzz/Cargo.toml", "--target", MACHINE])
         .arg("--target-dir")
         .arg(&folder)
