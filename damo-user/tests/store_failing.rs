@@ -208,7 +208,7 @@ fn each_write(fault: impl Fn(usize) -> Fault) {
 
 #[test]
 fn an_error_at_every_write() {
-    for errno in [28, 5, 122] {
+    for errno in [28, 5, 122, 27] {
         each_write(|_| Fault::Errno(errno));
     }
 }

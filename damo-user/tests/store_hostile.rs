@@ -12,7 +12,10 @@ use std::io::Cursor;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use damo_user::model::{Item, LossCause, Meta, Record};
-use damo_user::store::{Reader, Writer};
+use damo_user::store::{Reader, Writer, verify};
+
+/// Snapshots and gaps of a frame.
+const MOST_ROWS: u32 = 1 << 14;
 
 struct Counting;
 
@@ -78,14 +81,23 @@ impl Frame {
     }
 
     /// Adds a column of `len` zeros as a zstd stream, before anything else.
-    fn zeros(mut self, id: u8, len: usize) -> Self {
-        let packed = zstd::bulk::compress(&vec![0; len], 3).unwrap();
-        self.payload.extend([id, 1]);
-        self.payload.extend(varint(len as u64));
-        self.payload.extend(varint(packed.len() as u64));
-        self.payload.extend(packed);
-        self.raw_len += len as u32;
-        self.columns += 1;
+    fn zeros(self, id: u8, len: usize) -> Self {
+        self.packed(&[(id, &vec![0; len])])
+    }
+
+    /// Adds columns as zstd streams, before anything else.
+    fn packed(mut self, columns: &[(u8, &[u8])]) -> Self {
+        let mut body = Vec::new();
+        for (id, raw) in columns {
+            let packed = zstd::bulk::compress(raw, 3).unwrap();
+            self.payload.extend([*id, 1]);
+            self.payload.extend(varint(raw.len() as u64));
+            self.payload.extend(varint(packed.len() as u64));
+            body.extend(packed);
+            self.raw_len += raw.len() as u32;
+            self.columns += 1;
+        }
+        self.payload.extend(body);
         self
     }
 
@@ -161,6 +173,216 @@ fn read(file: &[u8]) -> (usize, usize, usize, usize) {
 }
 
 const MIB: usize = 1 << 20;
+
+/// As [`read`], of what is not samples: peak, notes and gaps.
+fn read_notes(file: &[u8]) -> (usize, usize, usize) {
+    let before = NOW.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    let mut reader = Reader::from_source(Cursor::new(file), "memory").unwrap();
+    let (mut notes, mut gaps) = (0, 0);
+    for item in reader.items().unwrap() {
+        match item.unwrap() {
+            Item::Note(_) => notes += 1,
+            Item::Gap(_) => gaps += 1,
+            Item::Snapshot(_) => {}
+        }
+    }
+    let peak = PEAK.load(Ordering::Relaxed) - before;
+    drop(reader);
+    let mut reader = Reader::from_source(Cursor::new(file), "memory").unwrap();
+    verify(&mut reader).unwrap();
+    (peak.max(PEAK.load(Ordering::Relaxed) - before), notes, gaps)
+}
+
+/// Rows that hold as much as a row can.
+fn tried_regions() {
+    let rows = MOST_ROWS;
+    let counters = vec![2; rows as usize];
+    let counter = [0, 1].repeat(rows as usize);
+    let name: Vec<u8> = [&[64][..], &[b'a'; 64]].concat();
+    let each = vec![1; rows as usize];
+    let columns: &[(u8, &[u8])] = &[
+        (2, &[1, 1]),
+        (8, &each),
+        (12, &each),
+        (21, &each),
+        (22, &each),
+        (23, &each),
+        (24, &each),
+        (25, &name),
+        (26, &counters),
+        (27, &counter),
+    ];
+    let frame = Frame {
+        snapshots: rows,
+        samples: rows,
+        gaps: rows,
+        ..Frame::data().packed(columns)
+    };
+    let (peak, snapshots, regions, damage) = read(&file(std::slice::from_ref(&frame)));
+    assert_eq!(
+        (snapshots, regions, damage),
+        (rows as usize, rows as usize, 0)
+    );
+    assert!(peak < 48 * MIB, "{peak}");
+    let (peak, ..) = read_notes(&file(&[frame]));
+    assert!(peak < 48 * MIB, "{peak}");
+    // One region with all hits; and hits without a column of them.
+    let hits = vec![1; 4_000_000];
+    let one: &[(u8, &[u8])] = &[(2, &[1, 1]), (8, &[1])];
+    let many = varint(4_000_000);
+    for (columns, damage) in [
+        ([one, &[(22, &many), (23, &hits)]].concat(), 0),
+        ([one, &[(22, &varint(u64::MAX))]].concat(), 1),
+        ([one, &[(26, &varint(u64::MAX))]].concat(), 1),
+    ] {
+        let frame = Frame {
+            snapshots: 1,
+            samples: 1,
+            ..Frame::data().packed(&columns)
+        };
+        let (peak, .., told) = read(&file(&[frame]));
+        assert!(peak < 48 * MIB && told == damage, "{peak} {told}");
+    }
+}
+
+/// Notes, of as many processes and names as there can be.
+fn notes() {
+    let rows = 65_536u32;
+    let keys: Vec<u8> = (0..rows).flat_map(|it| varint(it.into())).collect();
+    let each = vec![1; rows as usize];
+    let zigzag_name = vec![2; rows as usize];
+    let names = b"\x01a".repeat(rows as usize);
+    let full: &[(u8, &[u8])] = &[
+        (1, &names),
+        (2, &each),
+        (3, &keys),
+        (4, &each),
+        (5, &each),
+        (8, &zigzag_name),
+    ];
+    let mapping = Frame {
+        kind: 13,
+        ..Frame::default().packed(full)
+    };
+    // Mappings that end beyond the last address.
+    assert_eq!(read_notes(&file(&[mapping])).1, 0);
+    let full: &[(u8, &[u8])] = &[(1, &names), (2, &each), (3, &keys), (8, &zigzag_name)];
+    let mapping = Frame {
+        kind: 13,
+        ..Frame::default().packed(full)
+    };
+    let (peak, notes, gaps) = read_notes(&file(&[mapping]));
+    assert_eq!((notes, gaps), (rows as usize, 0));
+    assert!(peak < 48 * MIB, "{peak}");
+    for kind in 9..=15 {
+        for (id, len) in [(1, 4 << 20), (2, 65_537), (3, 4 << 20), (12, 4 << 20)] {
+            let frame = Frame {
+                kind,
+                ..Frame::default().zeros(id, len)
+            };
+            let (peak, notes, gaps) = read_notes(&file(&[frame]));
+            assert!(peak < 32 * MIB, "{kind} {id}: {peak}");
+            assert_eq!((notes, gaps), (0, 1), "{kind} {id}");
+        }
+    }
+}
+
+/// What a record says about itself: little JSON that takes much memory.
+fn json() {
+    let fill = |begin: &str, each: &str, end: &str| {
+        let times = ((1 << 20) - 100) / each.len();
+        let text = [
+            begin,
+            &vec![each.trim_end_matches(','); times].join(","),
+            end,
+        ]
+        .concat();
+        assert!(text.len() <= 1 << 20);
+        text.into_bytes()
+    };
+    for (kind, text) in [
+        (1, fill(r#"{"targets":["#, "{},", "]}")),
+        (
+            1,
+            fill(
+                r#"{"targets":[{"origin":{"scheme_filters":["#,
+                "[0],",
+                "]}}]}",
+            ),
+        ),
+        (1, fill(r#"{"command":["#, r#""","#, "]}")),
+        (
+            2,
+            fill(r#"{"origin":{"intervals_goal":["#, r#"{"":0},"#, "]}}"),
+        ),
+    ] {
+        let frame = Frame {
+            kind,
+            ..Frame::default().packed(&[(1, &text)])
+        };
+        let (peak, ..) = read_notes(&file(&[frame]));
+        assert!(peak < 48 * MIB, "{peak}");
+    }
+    // Each within the limits, but a hundred of them.
+    let targets: Vec<Frame> = (0..100)
+        .map(|id| {
+            let filters = vec!["[0]"; 60_000].join(",");
+            let text = format!(r#"{{"target_id":{id},"origin":{{"scheme_filters":[{filters}]}}}}"#);
+            Frame {
+                kind: 2,
+                ..Frame::default().packed(&[(1, text.as_bytes())])
+            }
+        })
+        .collect();
+    let (peak, ..) = read_notes(&file(&targets));
+    assert!(peak < 64 * MIB, "{peak}");
+}
+
+/// Files of others that promise much.
+fn imported() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("record");
+    let mut binary = [&b"damon_recfmt_ver"[..], &2i32.to_le_bytes()].concat();
+    let begin = binary.clone();
+    binary.extend([1i64.to_le_bytes(), 5i64.to_le_bytes()].concat());
+    let block = |targets: u32, regions: u32| {
+        let id = 7u64.to_le_bytes();
+        [
+            &binary[..],
+            &targets.to_le_bytes(),
+            &id,
+            &regions.to_le_bytes(),
+            &[1; 400],
+        ]
+        .concat()
+    };
+    let line = |nr: &str, more: &str| {
+        let event = "kdamond.0 9 [001] 1.5: damon:damon_aggregated: target_id=0";
+        format!("{event} nr_regions={nr} 4096-8192: 1 1{more}\n").into_bytes()
+    };
+    for bytes in [
+        begin,
+        block(u32::MAX, 1),
+        block(1, u32::MAX),
+        block(u32::MAX, u32::MAX),
+        line("18446744073709551615", ""),
+        line("4294967295", ""),
+        line("2", &"x".repeat(8 << 20)),
+        vec![b'\n'; 8 << 20],
+        [line("1", ""), vec![b'a'; 32 << 20]].concat(),
+    ] {
+        std::fs::write(&path, &bytes).unwrap();
+        drop(bytes);
+        let before = NOW.load(Ordering::Relaxed);
+        PEAK.store(before, Ordering::Relaxed);
+        if let Ok(mut record) = damo_user::import::open(&path) {
+            record.items().unwrap().for_each(drop);
+        }
+        let peak = PEAK.load(Ordering::Relaxed) - before;
+        assert!(peak < 32 * MIB, "{peak}");
+    }
+}
 
 #[test]
 fn promises_cost_no_memory() {
@@ -240,15 +462,20 @@ fn promises_cost_no_memory() {
 
     // As much as a frame can say: rows without a byte each.
     let rows = Frame {
-        snapshots: 1 << 16,
-        gaps: 1 << 16,
+        snapshots: MOST_ROWS,
+        gaps: MOST_ROWS,
         ..Frame::data().stored(one_target)
     };
     let (peak, snapshots, _, damage) = read(&file(&[rows]));
     assert!(
-        peak < 48 * MIB && (snapshots, damage) == (1 << 16, 0),
+        peak < 48 * MIB && (snapshots, damage) == (MOST_ROWS as usize, 0),
         "{peak} {snapshots} {damage}"
     );
+
+    tried_regions();
+    notes();
+    json();
+    imported();
 
     // One snapshot over as many frames as it may have, and over more.
     for (total, whole) in [(1u64 << 19, true), ((1 << 19) + 1, false)] {

@@ -111,6 +111,24 @@ fn the_last_second_of_a_big_record_is_read_alone() {
     assert!(read < 2 << 20, "{read} bytes are read of a cut file");
 }
 
+/// A reader that starts at a lost frame knows when it was, from the index.
+#[test]
+fn a_lost_frame_is_told_where_it_was() {
+    let mut writer = Writer::new(Vec::new(), &Meta::default()).unwrap();
+    for i in 0..9 {
+        writer.snapshot(&snapshot(i)).unwrap();
+        writer.flush().unwrap();
+    }
+    writer.finish().unwrap();
+    let mut file = writer.into_sink();
+    let lost = store_sample::frames(&file)[5];
+    file[lost] ^= 1;
+    let (items, _) = within(&file, 1400..1500);
+    let gap =
+        |item: &Item| matches!(item, Item::Gap(it) if (it.start_ns, it.end_ns) == (1400, 1500));
+    assert!(items.len() == 1 && gap(&items[0]), "{items:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

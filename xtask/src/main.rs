@@ -13,6 +13,7 @@ mod debian;
 mod demo;
 mod ebpf;
 mod files;
+mod fuzz;
 mod guest;
 mod initramfs;
 mod kernels;
@@ -35,6 +36,7 @@ enum Command {
     ReleaseCheck(test::ReleaseArgs),
     Demo(demo::Args),
     FilesTable(files::Args),
+    Fuzz(fuzz::Args),
     Sandbox(sandbox::Args),
 }
 
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Command::ReleaseCheck(args) => test::release_check(&args),
         Command::Demo(args) => demo::main(&args),
         Command::FilesTable(args) => files::main(&args),
+        Command::Fuzz(args) => fuzz::main(&args),
         Command::Sandbox(args) => sandbox::main(&args),
     };
     result.unwrap_or_else(|error| {

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::kernels::{self, Fetch};
 use crate::steps::Steps;
 use crate::tally::Tally;
-use crate::{build, built, cache::Cache, qemu, sandbox};
+use crate::{build, built, cache::Cache, fuzz, qemu, sandbox};
 
 /// A guest's whole test run, under emulation and next to another one. A test
 /// that hangs ends long before (tests/guest/process.rs).
@@ -73,6 +73,7 @@ fn run(args: &Args, repeat: u32) -> Result<ExitCode> {
         });
         steps.step("clippy", || passing(build::cargo().args(CLIPPY)));
         steps.step("native tests", || native(&myself));
+        steps.step("fuzz targets", || fuzz::all(&myself));
         steps.step("BPF object", || {
             crate::ebpf::check(&Cache::open()?).map(|()| Tally::default())
         });

@@ -2,9 +2,11 @@
 
 use std::io;
 
+use serde::de::DeserializeOwned;
+
 use crate::model::{Meta, TargetInfo};
 
-use super::format::{FileHeader, VERSION};
+use super::format::{FileHeader, VERSION, limit};
 
 /// What the file header says beyond what [`Meta`] tells.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +38,24 @@ pub(super) fn merge_target(meta: &mut Meta, target: &TargetInfo) {
         Some(known) => known.clone_from(target),
         None => meta.targets.push(target.clone()),
     }
+}
+
+/// What JSON weighs: its bytes, or what its values take in memory if that is
+/// more. [`limit::JSON`] bounds it.
+pub(super) fn json_weight(json: &[u8]) -> usize {
+    let begins = |byte: &&u8| matches!(byte, b',' | b'[' | b'{');
+    let values = json.iter().filter(begins).count();
+    json.len().max(values.saturating_mul(limit::JSON_VALUE))
+}
+
+/// What a META or TARGET frame says, and what that weighs; `None` if it cannot
+/// be understood or weighs more than `most`.
+pub(super) fn parse_json<T: DeserializeOwned>(json: &[u8], most: usize) -> Option<(T, usize)> {
+    let weight = json_weight(json);
+    if weight > most {
+        return None;
+    }
+    Some((serde_json::from_slice(json).ok()?, weight))
 }
 
 /// The header of a new file.

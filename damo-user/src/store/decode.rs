@@ -76,7 +76,17 @@ pub(super) fn decode(header: &FrameHeader, columns: &Columns) -> Result<Decoded,
             },
         }));
     }
-    out.items.extend(gaps.map(|(_, gap)| Item::Gap(gap)));
+    // After the last row; not after a part, of which the rest comes first.
+    let rows = u64::from(header.snapshots);
+    if gaps.peek().is_some() && out.lacking > 0 {
+        return Err(Corrupt("gap"));
+    }
+    for (at, gap) in gaps {
+        if at > rows {
+            return Err(Corrupt("gap"));
+        }
+        out.items.push(Item::Gap(gap));
+    }
     if samples_left > 0 || (out.lacking > 0) != header.has(flag::SPLIT) {
         return Err(Corrupt("number of samples"));
     }

@@ -25,9 +25,11 @@ pub(super) mod limit {
     pub const RAW: u32 = 4 << 20;
     /// Of META and TARGET frames: JSON can take many times its size.
     pub const JSON: u32 = 1 << 20;
+    /// Bytes of JSON that a value of it counts as, at least.
+    pub const JSON_VALUE: usize = 8;
     pub const SAMPLES: u32 = 1 << 18;
-    pub const SNAPSHOTS: u32 = 1 << 16;
-    pub const GAPS: u32 = 1 << 16;
+    pub const SNAPSHOTS: u32 = 1 << 14;
+    pub const GAPS: u32 = 1 << 14;
     /// Regions of one snapshot, over all the frames that it is split over.
     pub const REGIONS: u64 = 1 << 19;
     /// Rows of a frame of notes.

@@ -92,6 +92,12 @@ impl<R: ReadAt, S: BorrowMut<Source<R>>> Pass<R, S> {
         self
     }
 
+    /// What lies before is not later than `latest_ns`.
+    pub fn after(mut self, latest_ns: Option<u64>) -> Self {
+        self.latest_ns = latest_ns;
+        self
+    }
+
     fn advance(&mut self) -> Result<(), ReadError> {
         let time = &self.time;
         let outside = |header: &FrameHeader| {
@@ -117,7 +123,7 @@ impl<R: ReadAt, S: BorrowMut<Source<R>>> Pass<R, S> {
             // A snapshot's parts are all outside, or none.
             Some(Found::Frame(_, header)) if outside(&header) && holds_items(&header) => {
                 if header.kind == kind::DATA {
-                    self.partial = None;
+                    self.give_up_partial();
                 }
                 self.latest_ns = self.latest_ns.max(Some(header.last_ns));
             }
@@ -177,6 +183,7 @@ impl<R: ReadAt, S: BorrowMut<Source<R>>> Pass<R, S> {
 
     /// A frame that cannot be read, but whose header can.
     fn lost_frame(&mut self, header: &FrameHeader) {
+        self.latest_ns = self.latest_ns.max(Some(header.last_ns));
         self.queue.push_back(damage(
             header.first_ns,
             header.last_ns,
@@ -238,7 +245,10 @@ impl<R: ReadAt, S: BorrowMut<Source<R>>> Pass<R, S> {
                 extra::join(&mut partial.snapshot.extra, first, extra, regions);
                 *part = partial.snapshot;
             }
-            None => *slot = incomplete(part),
+            None => {
+                *slot = incomplete(part);
+                self.give_up_partial();
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::model::{About, Item, Items, Meta, ReadError, Record, TargetInfo};
 
 use super::Stats;
-use super::about::merge_target;
+use super::about::{merge_target, parse_json};
 use super::append::JSON_COLUMN;
 use super::column::Columns;
 use super::format::{
@@ -22,8 +22,7 @@ use super::source::{ReadAt, Source};
 /// What this format is called.
 pub(super) const FORMAT: &str = "damo record";
 
-/// Targets told one by one that are kept: a bound for damaged files.
-const MAX_TARGETS: usize = 1 << 16;
+const MOST_JSON: usize = limit::JSON as usize;
 
 /// Reads a record, whole or damaged, and never changes it. Memory is that of
 /// one frame.
@@ -123,6 +122,8 @@ impl<R: ReadAt> Reader<R> {
             }
         }
         let mut walk = Walk::new(HEADER_LEN as u64, 0);
+        // What TARGET frames may weigh; a META frame could hold no more either.
+        let mut left = MOST_JSON;
         let mut sums = Stats {
             bytes: self.source.len(),
             ..Stats::default()
@@ -143,16 +144,17 @@ impl<R: ReadAt> Reader<R> {
             sums.lost = sums.lost.saturating_add(header.lost);
             match header.kind {
                 kind::META => {
-                    if let Some(meta) =
-                        self.json::<Meta>(offset, &header, &mut payload, &mut columns)?
+                    if let Some((meta, _)) =
+                        self.json::<Meta>(offset, &header, MOST_JSON, &mut payload, &mut columns)?
                     {
-                        self.meta = meta;
+                        (self.meta, left) = (meta, MOST_JSON);
                     }
                 }
-                kind::TARGET if self.meta.targets.len() < MAX_TARGETS => {
-                    if let Some(target) =
-                        self.json::<TargetInfo>(offset, &header, &mut payload, &mut columns)?
+                kind::TARGET => {
+                    if let Some((target, weight)) =
+                        self.json::<TargetInfo>(offset, &header, left, &mut payload, &mut columns)?
                     {
+                        left = left.saturating_sub(weight);
                         merge_target(&mut self.meta, &target);
                     }
                 }
@@ -206,7 +208,8 @@ impl<R: ReadAt> Reader<R> {
         self.index = index;
         match self.source.header_at(meta_offset)? {
             Some(header) if header.kind == kind::META => {
-                self.json(meta_offset, &header, payload, columns)
+                let meta = self.json(meta_offset, &header, MOST_JSON, payload, columns)?;
+                Ok(meta.map(|(meta, _)| meta))
             }
             _ => Ok(None),
         }
@@ -246,20 +249,21 @@ impl<R: ReadAt> Reader<R> {
         .then_some(()))
     }
 
-    /// The JSON that a frame holds, if it is intact.
+    /// The JSON that a frame holds, if it is intact, and what it weighs.
     fn json<T: serde::de::DeserializeOwned>(
         &mut self,
         offset: u64,
         header: &FrameHeader,
+        most: usize,
         payload: &mut Vec<u8>,
         columns: &mut Columns,
-    ) -> io::Result<Option<T>> {
+    ) -> io::Result<Option<(T, usize)>> {
         if header.raw_len > limit::JSON || self.columns(offset, header, payload, columns)?.is_none()
         {
             return Ok(None);
         }
         let json = columns.bytes(JSON_COLUMN).ok().flatten();
-        Ok(json.and_then(|json| serde_json::from_slice(json).ok()))
+        Ok(json.and_then(|json| parse_json(json, most)))
     }
 }
 
@@ -280,7 +284,7 @@ impl<R: ReadAt> Record for Reader<R> {
     }
 
     fn items(&mut self) -> Result<Items<'_>, ReadError> {
-        let (walk, stop) = self.walk(None);
+        let (walk, stop, _) = self.walk(None);
         let damaged = self.header.is_none();
         let pass = Pass::new(&mut self.source, self.path.clone(), walk);
         Ok(Box::new(pass.within(None, stop, damaged)))
@@ -288,9 +292,9 @@ impl<R: ReadAt> Record for Reader<R> {
 
     /// By the index nothing is read that lies before, and not much after.
     fn items_in(&mut self, time: Range<u64>) -> Result<Items<'_>, ReadError> {
-        let (walk, stop) = self.walk(Some(&time));
+        let (walk, stop, before) = self.walk(Some(&time));
         let pass = Pass::new(&mut self.source, self.path.clone(), walk);
-        Ok(Box::new(pass.within(Some(time), stop, false)))
+        Ok(Box::new(pass.within(Some(time), stop, false).after(before)))
     }
 }
 
@@ -301,18 +305,21 @@ impl<R: ReadAt> Reader<R> {
         self,
         time: Option<Range<u64>>,
     ) -> impl Iterator<Item = Result<Item, ReadError>> {
-        let (walk, stop) = self.walk(time.as_ref());
+        let (walk, stop, before) = self.walk(time.as_ref());
         let damaged = self.header.is_none() && time.is_none();
-        Pass::new(self.source, self.path, walk).within(time, stop, damaged)
+        let pass = Pass::new(self.source, self.path, walk);
+        pass.within(time, stop, damaged).after(before)
     }
 
-    /// Where to start for a time, and at what offset to stop.
-    fn walk(&self, time: Option<&Range<u64>>) -> (Walk, u64) {
+    /// Where to start for a time, at what offset to stop, and the latest time
+    /// before the start.
+    fn walk(&self, time: Option<&Range<u64>>) -> (Walk, u64, Option<u64>) {
         let start = time.and_then(|time| self.index.start(time.start));
+        let before = start.map(|it| it.before_ns);
         let (offset, seq) = start.map_or((HEADER_LEN as u64, 0), |it| (it.offset, it.seq));
         let stop = time.and_then(|time| self.index.stop(time.end));
         let stop = stop.map_or(u64::MAX, |it| it.offset);
-        (Walk::new(offset, seq), stop)
+        (Walk::new(offset, seq), stop, before)
     }
 }
 

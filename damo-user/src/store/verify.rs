@@ -5,9 +5,10 @@ use std::io;
 
 use crate::model::{Item, Meta, Snapshot, TargetInfo, TargetKey};
 
+use super::about::parse_json;
 use super::column::Columns;
 use super::decode::decode;
-use super::format::{FrameHeader, HEADER_LEN, flag, kind};
+use super::format::{FrameHeader, HEADER_LEN, flag, kind, limit};
 use super::index::{End, Index};
 use super::recover::{Found, Walk};
 use super::source::{ReadAt, Source};
@@ -232,7 +233,7 @@ impl<R: ReadAt> Check<'_, R> {
 
     fn json<T: serde::de::DeserializeOwned>(&mut self, offset: u64) {
         let json = self.columns.bytes(JSON_COLUMN).ok().flatten();
-        let parsed = json.and_then(|json| serde_json::from_slice::<T>(json).ok());
+        let parsed = json.and_then(|json| parse_json::<T>(json, limit::JSON as usize));
         if parsed.is_none() {
             self.fault(offset, "what the record says about itself cannot be read");
         }

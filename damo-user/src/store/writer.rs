@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{Gap, Item, Known, LossCause, Meta, Note, Region, Snapshot, TargetInfo};
 
-use super::about::{Options, file_header, merge_target};
+use super::about::{Options, file_header, json_weight, merge_target};
 use super::append::{Appender, JSON_COLUMN, Stats, WriteError, write_failed};
 use super::format::{FrameHeader, HEADER_LEN, flag, kind, limit};
 use super::frame::DataFrame;
@@ -442,7 +442,7 @@ impl<S: Sink> Writer<S> {
 
     fn json_frame<T: serde::Serialize>(&mut self, kind: u8, value: &T) -> Result<(), WriteError> {
         let json = serde_json::to_vec(value).map_err(|error| write_failed(error.into()))?;
-        if json.len() > limit::JSON as usize {
+        if json_weight(&json) > limit::JSON as usize {
             return Err(WriteError::Invalid(
                 "what it says about itself is over 1 MiB of JSON",
             ));
