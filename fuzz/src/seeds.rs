@@ -4,6 +4,7 @@
 //! with libFuzzer.
 #![no_main]
 
+use std::io::Read;
 use std::path::Path;
 use std::{env, fs, io};
 
@@ -51,7 +52,28 @@ fn write() -> io::Result<()> {
     for version in 0..3 {
         put("import", &format!("binary-{version}"), &binary(version))?;
     }
+    recordings(|name, bytes| put("import", name, bytes))?;
     assert!(frames(&sample).len() > 12);
+    Ok(())
+}
+
+/// perf's and trace-cmd's own recordings, as they were before they were
+/// compressed.
+fn recordings(mut put: impl FnMut(&str, &[u8]) -> io::Result<()>) -> io::Result<()> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../damo-user/tests/data/perf");
+    for entry in fs::read_dir(folder)? {
+        let (entry, mut bytes) = (entry?, Vec::new());
+        let (file, name) = (fs::File::open(entry.path())?, entry.file_name());
+        let Some((name, kind)) = name.to_str().and_then(|name| name.rsplit_once('.')) else {
+            continue;
+        };
+        match kind {
+            "gz" => flate2::read::GzDecoder::new(file).read_to_end(&mut bytes)?,
+            "zst" => zstd::Decoder::new(file)?.read_to_end(&mut bytes)?,
+            _ => continue,
+        };
+        put(name, &bytes)?;
+    }
     Ok(())
 }
 

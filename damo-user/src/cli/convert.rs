@@ -77,7 +77,13 @@ fn write(
         Format::Damo => return export::write_damo(record, &all, out.get_mut()),
         Format::Csv => export::write_csv(record, &all, &mut out),
         Format::Ndjson => export::write_ndjson(record, &all, &mut out),
+        #[cfg(feature = "parquet")]
         Format::Parquet => export::write_parquet(record, &all, &mut out),
+        #[cfg(not(feature = "parquet"))]
+        Format::Parquet => {
+            let what = "this damo was built without Parquet (cargo's feature `parquet`)";
+            Err(io::Error::new(io::ErrorKind::Unsupported, what).into())
+        }
         Format::Json => export::write_json(record, &all, &mut out),
         Format::JsonCompressed => export::write_json_compressed(record, &all, &mut out),
         Format::PerfScript => export::write_perf_script(record, &all, &mut out),

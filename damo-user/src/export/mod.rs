@@ -10,6 +10,7 @@ mod filter;
 mod json;
 mod json_head;
 mod ndjson;
+#[cfg(feature = "parquet")]
 mod parquet;
 mod peer;
 mod perf_script;
@@ -23,6 +24,7 @@ use crate::model::ReadError;
 
 pub use self::csv::write_csv;
 pub use self::damo::write_damo;
+#[cfg(feature = "parquet")]
 pub use self::parquet::write_parquet;
 pub use columns::{COLUMNS, Column, Kind};
 pub use filter::Filter;
