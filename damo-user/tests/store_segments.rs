@@ -36,7 +36,8 @@ fn write(folder: &Path, numbers: &[u32], uuid: [u8; 16]) {
         };
         let meta = Meta {
             tool: format!("segment {segment}"),
-            mono_ns: u64::from(segment),
+            // The record's clock when the segment was begun.
+            mono_ns: snapshot(u64::from(segment) * 10).start_ns,
             ..Meta::default()
         };
         let mut writer = Writer::with_options(Vec::new(), &meta, options).unwrap();
@@ -65,7 +66,7 @@ fn segments_read_as_one_record() {
     // What began it, and what was known last.
     assert_eq!(
         (segments.meta().tool.as_str(), segments.meta().mono_ns),
-        ("segment 5", 3)
+        ("segment 5", snapshot(30).start_ns)
     );
     let expected: Vec<Item> = (30..60).map(item).collect();
     assert!(items(&mut segments) == expected);
@@ -107,6 +108,28 @@ fn a_segment_that_is_missing_in_between_is_a_gap() {
         cause: LossCause::Damaged,
     };
     assert_eq!(gap, &expected);
+    // A part in time tells of it where it lies, and nowhere else.
+    let gaps = |time| {
+        let mut segments = Segments::open(dir.path()).unwrap();
+        let items: Vec<Item> = segments
+            .items_in(time)
+            .unwrap()
+            .map(|it| it.unwrap())
+            .collect();
+        items
+            .iter()
+            .filter(|item| matches!(item, Item::Gap(_)))
+            .count()
+    };
+    let (lost, after) = (snapshot(25).start_ns, snapshot(31).start_ns);
+    assert_eq!(
+        (
+            gaps(lost..lost + 1),
+            gaps(after..after + 100),
+            gaps(0..1000)
+        ),
+        (1, 0, 0)
+    );
     // One that goes while it is being read is one, too; the first ones are not.
     fs::remove_file(dir.path().join(segment_name(1))).unwrap();
     assert_eq!(items(&mut segments).len(), 21);

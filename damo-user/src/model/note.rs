@@ -102,7 +102,7 @@ pub struct CpuTime {
 pub struct Tuned {
     /// Thread id of the kdamond.
     pub kdamond: u32,
-    /// From now on.
+    /// From now on; 0 where the source does not tell.
     pub intervals: Intervals,
 }
 

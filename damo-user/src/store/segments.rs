@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::model::{About, Gap, Item, Items, LossCause, Meta, ReadError, Record};
+use crate::model::{About, Gap, Item, Items, LossCause, Meta, ReadError, Record, touches};
 
 use super::ahead::{OwnedItems, Passes, open_regular};
 use super::reader::{FORMAT, refused};
@@ -152,6 +152,7 @@ impl Segments {
             next: 0,
             expected: None,
             latest_ns: None,
+            ended_ns: None,
             items: None,
         }
     }
@@ -202,6 +203,8 @@ struct Pass {
     /// The number that it should have.
     expected: Option<u32>,
     latest_ns: Option<u64>,
+    /// When the segment before ended, if it tells.
+    ended_ns: Option<u64>,
     items: Option<OwnedItems>,
 }
 
@@ -235,15 +238,18 @@ impl Pass {
     fn begin(&mut self, number: u32, reader: Reader<Arc<File>>) {
         let missing = self.expected.is_some_and(|expected| number != expected);
         self.expected = number.checked_add(1);
+        let (began_ns, ended_ns) = (reader.meta().mono_ns, reader.about().end_ns);
+        let before_ns = std::mem::replace(&mut self.ended_ns, ended_ns);
         let mut items = reader.into_items(self.time.clone()).peekable();
         if !missing {
             self.items = Some(Box::new(items));
             return;
         }
-        let start_ns = self.latest_ns;
-        let end_ns = match items.peek() {
-            Some(Ok(item)) => Some(item.times().0),
-            _ => None,
+        // Of a part in time, not all items are seen.
+        let (start_ns, end_ns) = match (&self.time, items.peek()) {
+            (None, Some(Ok(item))) => (self.latest_ns, Some(item.times().0)),
+            (None, _) => (self.latest_ns, None),
+            (Some(_), _) => (before_ns, Some(began_ns)),
         };
         let gap = Item::Gap(Gap {
             target: None,
@@ -252,6 +258,10 @@ impl Pass {
             events: None,
             cause: LossCause::Damaged,
         });
+        if !self.time.as_ref().is_none_or(|time| touches(&gap, time)) {
+            self.items = Some(Box::new(items));
+            return;
+        }
         self.items = Some(Box::new(std::iter::once(Ok(gap)).chain(items)));
     }
 }
