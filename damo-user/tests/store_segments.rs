@@ -138,6 +138,53 @@ fn a_segment_that_is_missing_in_between_is_a_gap() {
 }
 
 #[test]
+fn a_segment_that_cannot_be_read_costs_only_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |number| dir.path().join(segment_name(number));
+    write(dir.path(), &[0, 1, 2], [1; 16]);
+    // Only about to be begun: nothing is missing.
+    for rest in [0, 71] {
+        fs::write(path(3), vec![0; rest]).unwrap();
+        let mut segments = Segments::open(dir.path()).unwrap();
+        assert!(!segments.was_clean());
+        assert_eq!(segments.meta().tool, "segment 2");
+        assert!(items(&mut segments) == (0..30).map(item).collect::<Vec<_>>());
+    }
+    // A header and no more: it says nothing of the record either.
+    let whole = fs::read(path(2)).unwrap();
+    let options = Options {
+        uuid: Some([1; 16]),
+        segment: 3,
+        ..Options::default()
+    };
+    let writer = Writer::with_options(Vec::new(), &Meta::default(), options).unwrap();
+    let mut header = writer.into_sink();
+    header.truncate(72);
+    fs::write(path(3), header).unwrap();
+    let mut segments = Segments::open(dir.path()).unwrap();
+    assert_eq!(segments.meta().tool, "segment 2");
+    assert_eq!(items(&mut segments).len(), 30);
+    // Overwritten: a gap, at the end and in between.
+    fs::write(path(3), vec![7; 200]).unwrap();
+    let is_gap = |item: &Item| matches!(item, Item::Gap(gap) if gap.events.is_none());
+    let got = items(&mut Segments::open(dir.path()).unwrap());
+    assert!(got.len() == 31 && is_gap(&got[30]));
+    fs::write(path(1), vec![7; 200]).unwrap();
+    let got = items(&mut Segments::open(dir.path()).unwrap());
+    assert!(got.len() == 22 && is_gap(&got[10]) && is_gap(&got[21]));
+    fs::write(path(0), "").unwrap();
+    let got = items(&mut Segments::open(dir.path()).unwrap());
+    assert!(got.len() == 12 && is_gap(&got[0]) && got[1] == item(20));
+    // Another record's, by the time it is read: as good as removed.
+    write(dir.path(), &[0, 1], [1; 16]);
+    fs::write(path(2), &whole).unwrap();
+    fs::remove_file(path(3)).unwrap();
+    let mut segments = Segments::open(dir.path()).unwrap();
+    write(dir.path(), &[2], [2; 16]);
+    assert!(items(&mut segments) == (0..20).map(item).collect::<Vec<_>>());
+}
+
+#[test]
 fn segments_of_two_records_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), &[0], [1; 16]);
@@ -166,6 +213,7 @@ fn names_tell_numbers() {
     for other in [
         "segment-1.damo",
         "segment-+0000001.damo",
+        "segment-000000001.damo",
         "segment-00000001.damo.compact",
         "segment-99999999999.damo",
     ] {

@@ -1,13 +1,15 @@
 //! Where a recording goes: into a file, or into a folder of segments.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
+use rustix::fs::fstatvfs;
+
 use super::RecordError;
-use super::retention::{self, Rotation};
+use super::retention::{Rotation, Segments as Kept, make_room};
 use super::spool::{DiskState, Spool};
 use crate::analyze::Losses;
 use crate::model::{Item, Meta, ReadError, Record, TargetInfo};
@@ -19,12 +21,18 @@ use crate::sys::output::{Output, OutputError};
 /// How long a segment that could not be begun is left alone.
 const RETRY_NS: u64 = 1_000_000_000;
 
+/// How often it is looked whether segments are too old, or too large.
+const LOOK_NS: u64 = 30_000_000_000;
+
+/// Segments that may be waiting for a slow disk; then the last one goes on.
+const CLOSING: usize = 4;
+
 /// A place for a record that is not begun; dropped, it leaves nothing behind.
 pub enum Place {
     /// One file.
     File(Output),
     /// A folder of segments.
-    Folder(Arc<OutputFolder>, Rotation),
+    Folder(OutputFolder, Rotation),
 }
 
 impl Place {
@@ -38,12 +46,11 @@ impl Place {
         owner: Option<(u32, u32)>,
         rotation: Option<Rotation>,
     ) -> Result<Place, OutputError> {
-        let ours = |name: &str| segment_number(name).is_some();
         Ok(match rotation {
             None => Place::File(Output::create(path, mode, owner)?),
             Some(rotation) => {
-                let folder = OutputFolder::create(path, mode, owner, ours)?;
-                Place::Folder(Arc::new(folder), rotation)
+                let folder = OutputFolder::create(path, mode, owner, is_ours)?;
+                Place::Folder(folder, rotation)
             }
         })
     }
@@ -54,12 +61,13 @@ pub struct Destination {
     path: PathBuf,
     writer: Writer<Spool>,
     /// The file that is being written.
-    output: Output,
+    output: Arc<Mutex<Output>>,
     /// For segments.
-    folder: Option<(Arc<OutputFolder>, Rotation)>,
+    segments: Option<Arc<Kept>>,
     options: Options,
     began_ns: u64,
     retry_ns: u64,
+    look_ns: u64,
     told: bool,
     /// Of the segments before this one.
     before: Stats,
@@ -77,26 +85,27 @@ impl Destination {
             uuid: Some(store::new_uuid().map_err(RecordError::Disk)?),
             ..Options::default()
         };
-        let (output, folder) = match place {
+        let (output, segments) = match place {
             Place::File(output) => (output, None),
             Place::Folder(folder, rotation) => {
                 let first = folder.file(&segment_name(options.segment))?;
-                (first, Some((folder, rotation)))
+                (first, Some(Arc::new(Kept::new(folder, rotation))))
             }
         };
-        let path = match &folder {
-            Some((folder, _)) => folder.path().to_owned(),
+        let path = match &segments {
+            Some(segments) => segments.folder.path().to_owned(),
             None => output.path().to_owned(),
         };
-        let (writer, disk) = begin_file(&output, meta, options)?;
+        let (writer, disk) = begin_file(&output, segments.as_ref(), meta, options)?;
         Ok(Destination {
             path,
             writer,
-            output,
-            folder,
+            output: Arc::new(Mutex::new(output)),
+            segments,
             options,
             began_ns: meta.mono_ns,
             retry_ns: 0,
+            look_ns: 0,
             told: false,
             before: Stats::default(),
             closing: Vec::new(),
@@ -104,18 +113,17 @@ impl Destination {
         })
     }
 
-    /// Gives the record its name: there is something to keep.
+    /// Gives the record its name: there is something to keep. A folder gets its
+    /// name with the first segment in it.
     ///
     /// # Errors
     /// See [`OutputError`].
     pub fn keep(&mut self) -> Result<(), OutputError> {
-        // Nobody else has it before the first rotation.
-        if let Some((folder, _)) = &mut self.folder
-            && let Some(folder) = Arc::get_mut(folder)
-        {
-            folder.keep()?;
+        lock(&self.output).keep()?;
+        match &self.segments {
+            Some(segments) => segments.folder.keep(),
+            None => Ok(()),
         }
-        self.output.keep()
     }
 
     /// Adds an item. Errors are not for here: the writer counts what it could
@@ -139,10 +147,22 @@ impl Destination {
     /// segment when it is time.
     pub fn tick(&mut self, now_ns: u64) {
         let _ = self.writer.tick(now_ns);
-        let due = self.folder.as_ref().is_some_and(|(_, rotation)| {
-            let age_ns = now_ns.saturating_sub(self.began_ns);
-            rotation.is_due(self.writer.stats(), age_ns)
-        });
+        let Some(segments) = &self.segments else {
+            return;
+        };
+        if now_ns >= self.look_ns {
+            self.look_ns = now_ns.saturating_add(LOOK_NS);
+            let segments = Arc::clone(segments);
+            self.writer.sink_mut().then(move |_| {
+                segments.remove_old();
+                Ok(())
+            });
+        }
+        let age_ns = now_ns.saturating_sub(self.began_ns);
+        let due = self
+            .segments
+            .as_ref()
+            .is_some_and(|segments| segments.rotation.is_due(self.writer.stats(), age_ns));
         if due && now_ns >= self.retry_ns {
             self.retry_ns = now_ns.saturating_add(RETRY_NS);
             let rotated = self.rotate(now_ns);
@@ -169,23 +189,32 @@ impl Destination {
         failed.map_or(Ok(()), |error| Err(RecordError::Disk(error)))
     }
 
-    /// Begins the next segment; the last one is closed in its own thread.
+    /// Begins the next segment; the last one is closed in a thread of its own.
+    /// Nothing in here waits for the disk.
     fn rotate(&mut self, now_ns: u64) -> Result<(), RecordError> {
-        let Some((folder, rotation)) = self.folder.clone() else {
+        self.closing.retain(|thread| !thread.is_finished());
+        let (Some(segments), true) = (self.segments.clone(), self.closing.len() < CLOSING) else {
             return Ok(());
         };
-        let Some(segment) = self.options.segment.checked_add(1) else {
+        let last_number = self.options.segment;
+        let Some(number) = last_number.checked_add(1) else {
             return Ok(());
         };
         let options = Options {
-            segment,
+            segment: number,
             ..self.options
         };
-        let mut output = folder.file(&segment_name(segment))?;
+        let output = segments.folder.file(&segment_name(number))?;
         let mut meta = self.writer.told().clone();
         (meta.mono_ns, meta.wall_ns) = (now_ns, clock::wall_ns());
-        let (writer, disk) = begin_file(&output, &meta, options)?;
-        output.keep()?;
+        let (mut writer, disk) = begin_file(&output, Some(&segments), &meta, options)?;
+        let output = Arc::new(Mutex::new(output));
+        // It has a name when it has a beginning that survives a power cut.
+        let named = Arc::clone(&output);
+        writer.sink_mut().then(move |file| {
+            file.sync_data()?;
+            lock(&named).keep().map_err(io::Error::other)
+        });
         let mut last = std::mem::replace(&mut self.writer, writer);
         let last_output = std::mem::replace(&mut self.output, output);
         (self.options, self.began_ns) = (options, now_ns);
@@ -194,20 +223,30 @@ impl Destination {
         if let Some(gap) = last.take_unwritten() {
             self.item(&Item::Gap(gap));
         }
-        self.clock();
-        let _ = last.finish();
-        let stats = last.stats();
-        self.before = self.before + stats;
-        let mut spool = last.into_sink();
-        spool.then(move |file| {
-            // What cannot be made smaller stays as it is.
-            let _ = make_full(file, &last_output);
-            retention::remove_old(&folder, rotation, segment);
-        });
-        self.closing.retain(|thread| !thread.is_finished());
-        self.closing.extend(spool.leave());
-        self.disks.retain(|disk| !disk.is_done());
+        self.before = self.before + last.stats();
+        // Of those that are closed, errors stay known.
+        self.disks
+            .retain(|disk| disk.failure().is_some() || disk.is_in_use());
         self.disks.push(disk);
+        let finish = move || {
+            last.sink_mut().disk().wait_for_room();
+            // Errors are the disk's, which keeps its first one.
+            let _ = last.finish();
+            let mut spool = last.into_sink();
+            spool.then(move |file| {
+                // The room is needed now.
+                segments.remove_old();
+                // What cannot be made smaller stays as it is.
+                let _ = make_full(file, &lock(&last_output));
+                segments.close(last_number);
+                segments.remove_old();
+                Ok(())
+            });
+            let _ = spool.finish();
+        };
+        let thread = std::thread::Builder::new().name("damo-closer".to_owned());
+        self.closing
+            .push(thread.spawn(finish).map_err(RecordError::Disk)?);
         Ok(())
     }
 
@@ -224,16 +263,18 @@ impl Destination {
         self.clock();
         let _ = self.writer.finish();
         let mut stats = self.stats();
-        let written = self.writer.stats().bytes;
         let mut spool = self.writer.into_sink();
         let (send, compacted) = mpsc::channel();
-        let (output, folder) = (self.output, self.folder);
-        let segment = self.options.segment;
-        spool.then(move |file| {
-            let smaller = make_full(file, &output).ok().flatten();
-            let _ = send.send(smaller);
-            if let Some((folder, rotation)) = folder {
-                retention::remove_old(&folder, rotation, segment);
+        let (output, segments) = (self.output, self.segments);
+        spool.then({
+            let segments = segments.clone();
+            move |file| {
+                let smaller = make_full(file, &lock(&output)).ok().flatten();
+                let _ = send.send(smaller);
+                if let Some(segments) = segments {
+                    segments.remove_old();
+                }
+                Ok(())
             }
         });
         let finished = spool.finish();
@@ -242,33 +283,57 @@ impl Destination {
             let _ = thread.join();
         }
         let failed = self.disks.iter().find_map(DiskState::failure);
-        match finished.err().or(failed) {
+        if let Some(source) = finished.err().or(failed) {
+            let kept = kept(&self.path);
+            // What was removed to make room had been recorded.
+            let removed = segments.map_or(0, |segments| segments.removed_samples());
+            let known = kept.saturating_add(removed);
+            return Err(RecordError::Broken {
+                path: self.path,
+                kept,
+                lost: seen.unwrap_or(known).saturating_sub(known),
+                source,
+            });
+        }
+        match segments {
+            Some(segments) => stats.bytes = segments.bytes(),
             None => {
                 if let Ok(Some(smaller)) = compacted.recv() {
-                    stats.bytes = stats.bytes.saturating_sub(written).saturating_add(smaller);
+                    stats.bytes = smaller;
                 }
-                Ok(stats)
-            }
-            Some(source) => {
-                let kept = kept(&self.path);
-                Err(RecordError::Broken {
-                    path: self.path,
-                    kept,
-                    lost: seen.unwrap_or(kept).saturating_sub(kept),
-                    source,
-                })
             }
         }
+        Ok(stats)
     }
+}
+
+/// What a recording in segments may leave in its folder, even if it is killed.
+fn is_ours(name: &str) -> bool {
+    let segment = name.strip_suffix(".old").unwrap_or(name);
+    let hidden = name.strip_prefix(".damo-").is_some_and(|rest| {
+        rest.bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'-')
+    });
+    segment_number(segment).is_some() || hidden
+}
+
+fn lock(output: &Mutex<Output>) -> MutexGuard<'_, Output> {
+    // A panic elsewhere leaves nothing half done in it.
+    output.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn begin_file(
     output: &Output,
+    segments: Option<&Arc<Kept>>,
     meta: &Meta,
     options: Options,
 ) -> Result<(Writer<Spool>, DiskState), RecordError> {
     let file = output.file().try_clone().map_err(RecordError::Disk)?;
-    let spool = Spool::start(file).map_err(RecordError::Disk)?;
+    let spool = match segments {
+        Some(segments) => Spool::with_room(file, make_room(segments)),
+        None => Spool::start(file),
+    };
+    let spool = spool.map_err(RecordError::Disk)?;
     let disk = spool.disk();
     let mut writer = Writer::with_options(spool, meta, options)?;
     writer.clock(meta.mono_ns, meta.wall_ns)?;
@@ -280,6 +345,11 @@ fn begin_file(
 fn make_full(file: &File, output: &Output) -> Result<Option<u64>, Box<dyn std::error::Error>> {
     let mut reader = Reader::from_source(file.try_clone()?, output.path())?;
     if !reader.was_clean() || !store::is_worth_compacting(&reader) {
+        return Ok(None);
+    }
+    // Twice the room, for a while, must not be what others lack.
+    let free = fstatvfs(file)?;
+    if free.f_bavail.saturating_mul(free.f_frsize) / 2 < file.metadata()?.len() {
         return Ok(None);
     }
     let full = output.again()?;

@@ -1,10 +1,14 @@
 //! When a segment ends, and how long segments are kept.
 
-use std::time::{Duration, SystemTime};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, statat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, openat, statat, unlinkat};
+use rustix::io::Errno;
 
-use crate::store::{Stats, segment_name, segment_number};
+use crate::store::{Reader, Stats, segment_name, segment_number};
 use crate::sys::folder::{self, OutputFolder};
 
 /// When to begin the next segment, and what to remove.
@@ -30,52 +34,134 @@ impl Rotation {
             .is_some_and(|age| u128::from(age_ns) >= age.as_nanos());
         full || (old && stats.snapshots > 0)
     }
-}
 
-struct Segment {
-    number: u32,
-    bytes: u64,
-    modified: SystemTime,
-}
-
-/// Removes whole segments, oldest first, that are beyond what is to be kept:
-/// never `current`, nor what is no segment.
-pub(super) fn remove_old(folder: &OutputFolder, rotation: Rotation, current: u32) {
-    let mut segments = closed_before(folder, current);
-    segments.sort_by_key(|segment| segment.number);
-    // The current one may grow to its full size.
-    let room = rotation.size.unwrap_or(0);
-    let mut total = segments
-        .iter()
-        .fold(room, |sum, segment| sum.saturating_add(segment.bytes));
-    let now = SystemTime::now();
-    for segment in segments {
-        let age = now.duration_since(segment.modified).unwrap_or_default();
-        let too_much = rotation.keep_total.is_some_and(|most| total > most);
-        let too_old = rotation.keep_age.is_some_and(|most| age > most);
-        if !too_much && !too_old {
-            return;
-        }
-        let name = segment_name(segment.number);
-        if let Err(error) = unlinkat(folder.as_fd(), &name, AtFlags::empty()) {
-            eprintln!("damo: cannot remove the old segment {name}: {error}");
-            return;
-        }
-        total = total.saturating_sub(segment.bytes);
+    fn removes(&self) -> bool {
+        self.keep_total.is_some() || self.keep_age.is_some()
     }
 }
 
-fn closed_before(folder: &OutputFolder, current: u32) -> Vec<Segment> {
-    let names = folder::names(folder.as_fd()).unwrap_or_default();
-    let segment = |name: std::ffi::OsString| {
-        let number = segment_number(name.to_str()?).filter(|number| *number < current)?;
-        let stat = statat(folder.as_fd(), &name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-        let seconds = u64::try_from(stat.st_mtime).ok()?;
-        Some(Segment {
-            number,
-            bytes: u64::try_from(stat.st_size).ok()?,
-            modified: SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?,
-        })
-    };
-    names.into_iter().filter_map(segment).collect()
+/// The segments of a recording, as far as they were closed.
+#[derive(Debug)]
+pub(super) struct Segments {
+    pub folder: OutputFolder,
+    pub rotation: Rotation,
+    /// When each was closed, by this machine's uptime: a wall clock that jumps
+    /// must not make everything old.
+    closed: Mutex<Closed>,
+}
+
+#[derive(Debug, Default)]
+struct Closed {
+    at: BTreeMap<u32, Instant>,
+    removed_samples: u64,
+}
+
+impl Segments {
+    pub fn new(folder: OutputFolder, rotation: Rotation) -> Segments {
+        Segments {
+            folder,
+            rotation,
+            closed: Mutex::default(),
+        }
+    }
+
+    /// From now on the segment may be removed.
+    pub fn close(&self, number: u32) {
+        self.lock().at.insert(number, Instant::now());
+    }
+
+    /// Samples of segments that were removed.
+    pub fn removed_samples(&self) -> u64 {
+        self.lock().removed_samples
+    }
+
+    /// Bytes of all segments that are there.
+    pub fn bytes(&self) -> u64 {
+        let names = folder::names(self.folder.as_fd()).unwrap_or_default();
+        names
+            .iter()
+            .filter_map(|name| segment_number(name.to_str()?))
+            .fold(0, |sum, number| sum.saturating_add(self.size(number)))
+    }
+
+    /// Removes whole segments, oldest first, that are beyond what is to be
+    /// kept: of those that were closed, and never what is no segment.
+    pub fn remove_old(&self) {
+        if !self.rotation.removes() {
+            return;
+        }
+        let mut closed = self.lock();
+        let of_closed = closed
+            .at
+            .keys()
+            .fold(0u64, |sum, number| sum.saturating_add(self.size(*number)));
+        // The one that is being written may grow to its full size.
+        let open = self.bytes().saturating_sub(of_closed);
+        let mut total = of_closed.saturating_add(open.max(self.rotation.size.unwrap_or(0)));
+        while let Some((&number, at)) = closed.at.first_key_value() {
+            let too_much = self.rotation.keep_total.is_some_and(|most| total > most);
+            let too_old = self
+                .rotation
+                .keep_age
+                .is_some_and(|most| at.elapsed() > most);
+            if !too_much && !too_old {
+                return;
+            }
+            total = total.saturating_sub(self.size(number));
+            if !self.remove(&mut closed, number) {
+                return;
+            }
+        }
+    }
+
+    /// Makes room on a full disk, if anything may be removed.
+    pub fn remove_oldest(&self) -> bool {
+        let mut closed = self.lock();
+        match closed.at.first_key_value() {
+            Some((&number, _)) if self.rotation.removes() => self.remove(&mut closed, number),
+            _ => false,
+        }
+    }
+
+    fn remove(&self, closed: &mut Closed, number: u32) -> bool {
+        let name = segment_name(number);
+        let samples = self.samples(&name);
+        match unlinkat(self.folder.as_fd(), &name, AtFlags::empty()) {
+            Ok(()) => {
+                closed.removed_samples = closed.removed_samples.saturating_add(samples);
+            }
+            // Somebody else was quicker.
+            Err(Errno::NOENT) => {}
+            Err(error) => {
+                eprintln!("damo: cannot remove the old segment {name}: {error}");
+                return false;
+            }
+        }
+        closed.at.remove(&number);
+        true
+    }
+
+    fn samples(&self, name: &str) -> u64 {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = openat(self.folder.as_fd(), name, flags, Mode::empty()).ok();
+        let reader = file.and_then(|file| Reader::from_source(File::from(file), name).ok());
+        reader.map_or(0, |reader| reader.totals().samples)
+    }
+
+    fn size(&self, number: u32) -> u64 {
+        let name = segment_name(number);
+        let stat = statat(self.folder.as_fd(), &name, AtFlags::SYMLINK_NOFOLLOW);
+        stat.map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0))
+    }
+
+    /// A panic elsewhere leaves nothing half done here.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Closed> {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What makes room for a write that found none.
+pub(super) fn make_room(segments: &Arc<Segments>) -> impl FnMut() -> bool + Send + 'static {
+    let segments = Arc::clone(segments);
+    move || segments.remove_oldest()
 }

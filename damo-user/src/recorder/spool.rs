@@ -31,7 +31,6 @@ pub struct DiskState(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     failed: OnceLock<i32>,
-    done: AtomicBool,
     patient: AtomicBool,
 }
 
@@ -44,9 +43,9 @@ impl DiskState {
             .map(|&errno| io::Error::from_raw_os_error(errno))
     }
 
-    /// Whether everything was written, and well.
-    pub fn is_done(&self) -> bool {
-        self.0.done.load(Ordering::Relaxed) && self.failure().is_none()
+    /// Whether a thread still writes.
+    pub fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
     }
 
     /// From now on, waits for room in the queue: when there is nothing left
@@ -61,10 +60,13 @@ impl DiskState {
     }
 }
 
+/// Something to do with what was written so far.
+type Work = Box<dyn FnOnce(&File) -> io::Result<()> + Send>;
+
 enum Job {
     Write(Bytes),
     Sync,
-    Then(Box<dyn FnOnce(&File) + Send>),
+    Then(Work),
 }
 
 impl Spool {
@@ -73,6 +75,18 @@ impl Spool {
     /// # Errors
     /// The system has no thread to give.
     pub fn start(file: File) -> io::Result<Spool> {
+        Spool::with_room(file, || false)
+    }
+
+    /// As [`Spool::start`]; a full disk asks `make_room` whether there may be
+    /// room now.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn with_room(
+        file: File,
+        mut make_room: impl FnMut() -> bool + Send + 'static,
+    ) -> io::Result<Spool> {
         let (jobs, queue) = sync_channel::<Job>(QUEUE);
         let disk = DiskState::default();
         let state = disk.clone();
@@ -81,12 +95,11 @@ impl Spool {
             .spawn(move || {
                 let mut disk = Disk { file, whole: 0 };
                 for job in queue {
-                    if let Err(error) = disk.run(job) {
+                    if let Err(error) = disk.run(job, &mut make_room) {
                         // Ends the queue: whoever sends next sees the error.
                         return state.fail(&error);
                     }
                 }
-                state.0.done.store(true, Ordering::Relaxed);
             })?;
         Ok(Spool {
             jobs: Some(jobs),
@@ -102,14 +115,9 @@ impl Spool {
 
     /// Has the thread do something when everything until now is written; not,
     /// if the disk fails before, or does not keep up.
-    pub fn then(&mut self, work: impl FnOnce(&File) + Send + 'static) {
+    /// Its error is the disk's.
+    pub fn then(&mut self, work: impl FnOnce(&File) -> io::Result<()> + Send + 'static) {
         let _ = self.send(Job::Then(Box::new(work)));
-    }
-
-    /// Leaves the thread to its work, which it does to the end.
-    pub fn leave(mut self) -> Option<JoinHandle<()>> {
-        self.jobs = None;
-        self.thread.take()
     }
 
     /// Waits until everything is written.
@@ -187,9 +195,12 @@ impl Write for Spool {
 
 impl Sink for Spool {
     /// Asks for a sync and does not wait for it; while the queue is full there
-    /// is no room for one.
+    /// is no room for one, and it is to be asked for again.
     fn sync(&mut self) -> io::Result<()> {
-        self.send(Job::Sync).map(drop)
+        match self.send(Job::Sync)? {
+            true => Ok(()),
+            false => Err(io::ErrorKind::WouldBlock.into()),
+        }
     }
 }
 
@@ -202,22 +213,20 @@ struct Disk {
 }
 
 impl Disk {
-    fn run(&mut self, job: Job) -> io::Result<()> {
+    fn run(&mut self, job: Job, make_room: &mut impl FnMut() -> bool) -> io::Result<()> {
         match job {
             Job::Sync => self.file.sync_data(),
-            Job::Then(work) => {
-                work(&self.file);
-                Ok(())
-            }
-            Job::Write(bytes) => match self.file.write_all(&bytes) {
-                Ok(()) => {
+            Job::Then(work) => work(&self.file),
+            Job::Write(bytes) => loop {
+                let Err(error) = self.file.write_all(&bytes) else {
                     self.whole += bytes.len() as u64;
-                    Ok(())
-                }
-                Err(error) => {
-                    // Half a frame is of no use; without it the file ends well.
-                    let _ = self.file.set_len(self.whole);
-                    Err(error)
+                    return Ok(());
+                };
+                // Half a frame is of no use; without it the file ends well.
+                let whole = Sink::truncate(&mut self.file, self.whole);
+                let full = error.kind() == io::ErrorKind::StorageFull;
+                if !full || whole.is_err() || !make_room() {
+                    return Err(error);
                 }
             },
         }

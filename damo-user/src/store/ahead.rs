@@ -41,8 +41,9 @@ impl Passes for Reader<Arc<File>> {
 const WORTH_A_THREAD: u64 = 256 << 10;
 /// Region samples, or items, that go from thread to thread at a time.
 const BATCH: usize = 4096;
-/// Batches that wait for the analysis at most.
-const BATCHES: usize = 4;
+/// Batches that wait for the analysis: none, since one may hold a snapshot of
+/// half a million regions.
+const BATCHES: usize = 0;
 
 /// A record of which a second thread reads on while the items are looked at.
 #[derive(Clone, Debug)]

@@ -101,6 +101,10 @@ impl<S: Sink> Appender<S> {
         })
     }
 
+    pub fn sink_mut(&mut self) -> &mut S {
+        &mut self.sink
+    }
+
     pub fn into_sink(self) -> S {
         self.sink
     }

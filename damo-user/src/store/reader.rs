@@ -36,7 +36,9 @@ pub struct Reader<R = File> {
     clean: bool,
     totals: Stats,
     /// No frame has a later time, by the file's end.
-    latest_ns: u64,
+    latest_ns: Option<u64>,
+    /// Whether the record says something about itself.
+    told: bool,
     /// Empty if the file has none.
     index: Index,
 }
@@ -73,7 +75,8 @@ impl<R: ReadAt> Reader<R> {
             meta,
             clean: false,
             totals,
-            latest_ns: 0,
+            latest_ns: None,
+            told: false,
             index: Index::default(),
         };
         reader
@@ -104,6 +107,12 @@ impl<R: ReadAt> Reader<R> {
         &self.path
     }
 
+    /// Whether the record says something about itself: one that was killed at
+    /// its very beginning does not.
+    pub fn is_told(&self) -> bool {
+        self.told
+    }
+
     /// The file header; `None` if it is damaged.
     pub fn header(&self) -> Option<&FileHeader> {
         self.header.as_ref()
@@ -117,7 +126,7 @@ impl<R: ReadAt> Reader<R> {
             self.clean = true;
             self.totals = end.stats;
             if let Some(meta) = self.indexed_meta(end.index_offset, &mut payload, &mut columns)? {
-                self.meta = meta;
+                (self.meta, self.told) = (meta, true);
                 return Ok(());
             }
         }
@@ -148,6 +157,7 @@ impl<R: ReadAt> Reader<R> {
                         self.json::<Meta>(offset, &header, MOST_JSON, &mut payload, &mut columns)?
                     {
                         (self.meta, left) = (meta, MOST_JSON);
+                        self.told = true;
                     }
                 }
                 kind::TARGET => {
@@ -185,7 +195,7 @@ impl<R: ReadAt> Reader<R> {
         let Some(header) = self.frame_at(at, kind::END, payload, columns)? else {
             return Ok(None);
         };
-        self.latest_ns = header.last_ns;
+        self.latest_ns = Some(header.last_ns);
         Ok(End::decode(columns).ok())
     }
 
@@ -278,7 +288,7 @@ impl<R: ReadAt> Record for Reader<R> {
             bytes: Some(self.source.len()),
             closed: Some(self.clean),
             uuid: self.header.map(|header| header.uuid),
-            end_ns: self.clean.then_some(self.latest_ns),
+            end_ns: self.latest_ns,
             segments: None,
         }
     }
@@ -328,6 +338,14 @@ pub(super) fn refused(path: &Path, source: io::Error) -> ReadError {
         path: path.to_owned(),
         source,
     }
+}
+
+/// Whether the file is a record, however damaged: see [`read_file_header`].
+pub(super) fn is_recognised<R: ReadAt>(input: R) -> io::Result<bool> {
+    let mut source = Source::new(input)?;
+    let mut bytes = [0; HEADER_LEN];
+    let whole = source.read_at(0, &mut bytes)? == HEADER_LEN;
+    Ok(whole && (bytes.starts_with(&MAGIC) || source.header_at(HEADER_LEN as u64)?.is_some()))
 }
 
 /// The file header; `None` where it is damaged but the file is a record.

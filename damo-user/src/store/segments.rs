@@ -9,7 +9,8 @@ use std::sync::Arc;
 use crate::model::{About, Gap, Item, Items, LossCause, Meta, ReadError, Record, touches};
 
 use super::ahead::{OwnedItems, Passes, open_regular};
-use super::reader::{FORMAT, refused};
+use super::format::HEADER_LEN;
+use super::reader::{FORMAT, is_recognised, refused};
 use super::{Reader, Stats};
 
 /// Segments that are kept in mind: a bound for hostile folders.
@@ -22,9 +23,12 @@ pub fn segment_name(number: u32) -> String {
 
 /// The number in a segment's name.
 pub fn segment_number(name: &str) -> Option<u32> {
-    let digits = name.strip_prefix("segment-")?.strip_suffix(".damo")?;
-    let plain = digits.len() >= 8 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    digits.parse().ok().filter(|_| plain)
+    let number = name
+        .strip_prefix("segment-")?
+        .strip_suffix(".damo")?
+        .parse()
+        .ok()?;
+    (segment_name(number) == name).then_some(number)
 }
 
 /// A record in several files. Each is opened when its turn comes: what
@@ -74,9 +78,19 @@ impl Segments {
     fn survey(&mut self) -> Result<(), ReadError> {
         let mut first: Option<Meta> = None;
         let mut there = Vec::with_capacity(self.numbers.len());
+        let mut any = false;
         for &number in &self.numbers {
-            let Some(reader) = self.segment(number)? else {
-                continue;
+            let reader = match self.segment(number)? {
+                Opened::Gone => continue,
+                Opened::Broken { is_begun } => {
+                    self.clean = false;
+                    // One that was never begun is missing only before others.
+                    if is_begun || self.numbers.last() != Some(&number) {
+                        there.push(number);
+                    }
+                    continue;
+                }
+                Opened::There(reader) => reader,
             };
             there.push(number);
             if let Some(header) = reader.header() {
@@ -91,33 +105,46 @@ impl Segments {
                 }
             }
             self.totals = self.totals + reader.totals();
+            self.clean &= reader.was_clean();
             let end_ns = reader.about().end_ns;
             self.end_ns = self.end_ns.zip(end_ns).map(|(a, b)| a.max(b));
             self.len = self.len.saturating_add(reader.about().bytes.unwrap_or(0));
-            self.clean &= reader.was_clean();
-            first.get_or_insert_with(|| reader.meta().clone());
-            // The last one knows all targets.
-            self.meta = reader.meta().clone();
+            any = true;
+            if reader.is_told() {
+                first.get_or_insert_with(|| reader.meta().clone());
+                // The last one knows all targets.
+                self.meta = reader.meta().clone();
+            }
         }
         self.numbers = there;
-        let Some(first) = first else {
+        if !any {
             return Err(ReadError::Unsupported {
                 path: self.folder.clone(),
                 what: "a folder without segments (segment-00000000.damo …) of a record".to_owned(),
             });
-        };
-        (self.meta.wall_ns, self.meta.mono_ns) = (first.wall_ns, first.mono_ns);
+        }
+        if let Some(first) = first {
+            (self.meta.wall_ns, self.meta.mono_ns) = (first.wall_ns, first.mono_ns);
+        }
         Ok(())
     }
 
-    /// Opens a segment; `None` if it is gone by now.
-    fn segment(&self, number: u32) -> Result<Option<Reader<Arc<File>>>, ReadError> {
+    /// Opens a segment.
+    fn segment(&self, number: u32) -> Result<Opened, ReadError> {
         let path = self.folder.join(segment_name(number));
-        match open_regular(&path) {
-            Ok(file) => Reader::from_source(Arc::new(file), path).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(refused(&path, error)),
+        let io = |error| refused(&path, error);
+        let file = match open_regular(&path) {
+            Ok(file) => Arc::new(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Opened::Gone),
+            Err(error) => return Err(io(error)),
+        };
+        if !is_recognised(Arc::clone(&file)).map_err(io)? {
+            let len = file.metadata().map_err(io)?.len();
+            return Ok(Opened::Broken {
+                is_begun: len >= HEADER_LEN as u64,
+            });
         }
+        Reader::from_source(file, path).map(|reader| Opened::There(Box::new(reader)))
     }
 
     /// The numbers of the segments that are there.
@@ -154,6 +181,7 @@ impl Segments {
             latest_ns: None,
             ended_ns: None,
             items: None,
+            broken: false,
         }
     }
 }
@@ -194,6 +222,16 @@ impl Record for Segments {
     }
 }
 
+/// What a segment's name leads to.
+enum Opened {
+    /// Nothing: it was removed.
+    Gone,
+    /// Nothing that can be read; less than a header, unless `is_begun`.
+    Broken { is_begun: bool },
+    /// A record.
+    There(Box<Reader<Arc<File>>>),
+}
+
 /// One pass over all segments.
 struct Pass {
     segments: Segments,
@@ -206,6 +244,8 @@ struct Pass {
     /// When the segment before ended, if it tells.
     ended_ns: Option<u64>,
     items: Option<OwnedItems>,
+    /// The last segments could not be read.
+    broken: bool,
 }
 
 impl Iterator for Pass {
@@ -219,12 +259,22 @@ impl Iterator for Pass {
                 }
                 return Some(item);
             }
-            let number = *self.segments.numbers.get(self.next)?;
+            let Some(&number) = self.segments.numbers.get(self.next) else {
+                return std::mem::take(&mut self.broken).then(|| Ok(self.last_gap()));
+            };
             self.next += 1;
             match self.segments.segment(number) {
-                Ok(Some(reader)) => self.begin(number, reader),
-                // Removed since; whether that is a gap is seen at the next.
-                Ok(None) => {}
+                Ok(Opened::There(reader)) if self.is_of_record(&reader, number) => {
+                    self.broken = false;
+                    self.begin(number, *reader);
+                }
+                // Another record has taken its place, as good as removed; whether
+                // that is a gap is seen at the next.
+                Ok(Opened::Gone | Opened::There(_)) => {}
+                Ok(Opened::Broken { .. }) => {
+                    self.broken = true;
+                    self.expected.get_or_insert(number);
+                }
                 Err(error) => {
                     self.next = usize::MAX;
                     return Some(Err(error));
@@ -235,6 +285,24 @@ impl Iterator for Pass {
 }
 
 impl Pass {
+    fn is_of_record(&self, reader: &Reader<Arc<File>>, number: u32) -> bool {
+        reader.header().is_none_or(|header| {
+            Some(header.uuid) == self.segments.uuid && header.segment == number
+        })
+    }
+
+    /// For segments at the end of which nothing can be read.
+    fn last_gap(&self) -> Item {
+        let at_ns = self.latest_ns.or(self.ended_ns).unwrap_or(0);
+        Item::Gap(Gap {
+            target: None,
+            start_ns: at_ns,
+            end_ns: at_ns,
+            events: None,
+            cause: LossCause::Damaged,
+        })
+    }
+
     fn begin(&mut self, number: u32, reader: Reader<Arc<File>>) {
         let missing = self.expected.is_some_and(|expected| number != expected);
         self.expected = number.checked_add(1);

@@ -18,7 +18,7 @@ use super::{JSON_COLUMN, Reader, Stats, notes};
 const TOLD: usize = 100;
 
 /// Frames whose place is kept to check the index against.
-const FRAMES: usize = 1 << 20;
+const FRAMES: usize = 1 << 18;
 
 /// What is wrong at one place of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -85,6 +85,11 @@ impl<S: Sink> Writer<S> {
         self.file.into_sink()
     }
 
+    /// Where the bytes go.
+    pub fn sink_mut(&mut self) -> &mut S {
+        self.file.sink_mut()
+    }
+
     /// What was kept and lost so far.
     pub fn stats(&self) -> Stats {
         Stats {
@@ -140,7 +145,8 @@ impl<S: Sink> Writer<S> {
         while count - from > FRAME_REGIONS {
             self.frame.push(snapshot, from, from + FRAME_REGIONS);
             from += FRAME_REGIONS;
-            if let Err(error) = self.flush() {
+            result = result.and(self.flush_notes());
+            if let Err(error) = self.flush_samples() {
                 // Without this part the ones to come cannot be read.
                 self.stats.snapshots -= 1;
                 let rest = (count - from) as u64;
@@ -309,9 +315,13 @@ impl<S: Sink> Writer<S> {
     /// It could not be written, and counts as lost.
     pub fn flush(&mut self) -> Result<(), WriteError> {
         let noted = self.flush_notes();
+        self.flush_samples().and(noted)
+    }
+
+    fn flush_samples(&mut self) -> Result<(), WriteError> {
         self.begin();
         if self.frame.is_empty() {
-            return noted;
+            return Ok(());
         }
         let header = self.frame.header();
         let offset = self.file.bytes;
@@ -331,7 +341,7 @@ impl<S: Sink> Writer<S> {
         let result = encoded.and_then(|()| self.file.put_frame(header));
         if result.is_ok() {
             self.index.note(entry);
-            return noted;
+            return Ok(());
         }
         self.stats.snapshots = self
             .stats

@@ -4,10 +4,11 @@
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fsync, mkdirat, openat,
-    renameat, unlinkat,
+    AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, fsync, mkdirat, openat,
+    unlinkat,
 };
 use rustix::io::Errno;
 
@@ -23,7 +24,7 @@ pub struct OutputFolder {
     folder: OwnedFd,
     place: Place,
     /// The name it has until it is kept.
-    hidden: Option<OsString>,
+    hidden: Mutex<Option<OsString>>,
     mode: u32,
     owner: Option<(u32, u32)>,
     /// Which files of an older folder's older folder may go with it.
@@ -52,7 +53,7 @@ impl OutputFolder {
         let made = OutputFolder {
             folder,
             place,
-            hidden: Some(hidden),
+            hidden: Mutex::new(Some(hidden)),
             mode,
             owner,
             ours,
@@ -93,36 +94,91 @@ impl OutputFolder {
     }
 
     /// Gives the folder its name, durably; from now on dropping this keeps it.
+    /// Further calls do nothing.
     ///
     /// # Errors
-    /// Somebody took the name since, or the system refused.
-    pub fn keep(&mut self) -> Result<(), OutputError> {
-        let Some(hidden) = self.hidden.clone() else {
+    /// Somebody took the name since, or the system refused; a former folder of
+    /// that name then still has it.
+    pub fn keep(&self) -> Result<(), OutputError> {
+        let mut hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(from) = hidden.clone() else {
             return Ok(());
         };
         let place = &self.place;
-        if place.check_folder(self.ours)? {
-            let old = place.old_name();
-            remove(place, &old)?;
-            renameat(&place.folder, &place.name, &place.folder, &old)
-                .map_err(|error| place.failed("rename the old folder", error))?;
+        let mut moved = Moved::default();
+        let named = self.make_way(&mut moved).and_then(|()| {
+            place
+                .rename_new(&from, &place.name)
+                .map_err(|error| place.failed("give the folder its name", error))
+        });
+        if let Err(error) = named {
+            moved.back(place);
+            return Err(error);
+        }
+        *hidden = None;
+        if let Some(aside) = moved.aside {
+            remove(place, &aside, self.ours)?;
+        }
+        match fsync(&place.folder) {
+            Ok(()) | Err(Errno::INVAL) => Ok(()),
+            Err(error) => Err(place.failed("write the folder to disk", error)),
+        }
+    }
+
+    /// The folder that has the name becomes `NAME.old`, and what was that goes
+    /// aside.
+    fn make_way(&self, moved: &mut Moved) -> Result<(), OutputError> {
+        let place = &self.place;
+        if !place.check_folder(self.ours)? {
+            return Ok(());
+        }
+        let old = place.old_name();
+        if place.stat(&old)?.is_some() {
+            let aside = place.free_name();
+            place
+                .rename_new(&old, &aside)
+                .map_err(|error| place.failed("rename the older folder", error))?;
+            moved.aside = Some(aside);
         }
         place
-            .rename_new(&hidden, &place.name)
-            .map_err(|error| place.failed("give the folder its name", error))?;
-        self.hidden = None;
-        match fsync(&self.place.folder) {
-            Ok(()) | Err(Errno::INVAL) => Ok(()),
-            Err(error) => Err(self.place.failed("write the folder to disk", error)),
+            .rename_new(&place.name, &old)
+            .map_err(|error| place.failed("rename the old folder", error))?;
+        moved.old = true;
+        Ok(())
+    }
+}
+
+/// What has made way so far.
+#[derive(Default)]
+struct Moved {
+    /// The name that `NAME.old` has now.
+    aside: Option<OsString>,
+    /// `NAME` is `NAME.old` now.
+    old: bool,
+}
+
+impl Moved {
+    /// Each its former name. If even this fails, all is safe under its new one.
+    fn back(self, place: &Place) {
+        if self.old {
+            let _ = place.rename_new(&place.old_name(), &place.name);
+        }
+        if let Some(aside) = self.aside {
+            let _ = place.rename_new(&aside, &place.old_name());
         }
     }
 }
 
 impl Drop for OutputFolder {
     fn drop(&mut self) {
-        if let Some(hidden) = &self.hidden {
-            // An empty, hidden folder would stay; there is nothing to do.
-            let _ = unlinkat(&self.place.folder, hidden, AtFlags::REMOVEDIR);
+        let hidden = self
+            .hidden
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(hidden) = hidden.take() {
+            // Nobody will read what was begun in it. What cannot be removed
+            // stays hidden.
+            let _ = remove(&self.place, &hidden, self.ours);
         }
     }
 }
@@ -161,15 +217,20 @@ impl Place {
 
 const LOOK: &str = "look into the old folder";
 
-/// Removes a folder of which every file is ours, if there is one.
-fn remove(place: &Place, name: &OsStr) -> Result<(), OutputError> {
-    if place.stat(name)?.is_none() {
-        return Ok(());
-    }
+/// Removes a folder of which every file is ours. What else is in it stays, and
+/// so does the folder then.
+fn remove(place: &Place, name: &OsStr, ours: fn(&str) -> bool) -> Result<(), OutputError> {
     let failed = |error| place.failed("remove the older folder", error);
     let folder = open_folder(place, name)?;
+    // What was opened is what is emptied, whatever its name means by now.
+    place.check_owner(
+        &place.path.with_file_name(name),
+        &fstat(&folder).map_err(failed)?,
+    )?;
     for file in names(&folder).map_err(failed)? {
-        unlinkat(&folder, &file, AtFlags::empty()).map_err(failed)?;
+        if file.to_str().is_some_and(ours) {
+            unlinkat(&folder, &file, AtFlags::empty()).map_err(failed)?;
+        }
     }
     unlinkat(&place.folder, name, AtFlags::REMOVEDIR).map_err(failed)
 }
@@ -234,7 +295,7 @@ mod tests {
         drop((file, folder));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 
-        let mut folder = create(&path).unwrap();
+        let folder = create(&path).unwrap();
         folder.keep().unwrap();
         folder.file("segment-0").unwrap().keep().unwrap();
         drop(folder);
@@ -249,7 +310,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("record");
         for round in 0..3 {
-            let mut folder = create(&path).unwrap();
+            let folder = create(&path).unwrap();
             folder.keep().unwrap();
             folder
                 .file(&format!("segment-{round}"))

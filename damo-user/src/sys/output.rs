@@ -233,9 +233,7 @@ impl Output {
         let hidden = match self.hidden.clone() {
             Some(hidden) => hidden,
             None => {
-                let hidden = place.hidden_name();
-                // Left by one that was killed at this very step.
-                let _ = unlinkat(&place.folder, &hidden, AtFlags::empty());
+                let hidden = place.free_name();
                 place.link(&self.file, &hidden).map_err(failed)?;
                 hidden
             }

@@ -63,12 +63,18 @@ impl Place {
         name
     }
 
-    /// The name of a file that is to replace it.
-    pub(super) fn hidden_name(&self) -> OsString {
-        let mut name = OsString::from(".");
-        name.push(&self.name);
-        name.push(".compact");
-        name
+    /// A hidden name that nothing has now.
+    pub(super) fn free_name(&self) -> OsString {
+        let name = |number| OsString::from(format!(".damo-{}-{number}", std::process::id()));
+        let free = |name: &OsString| {
+            let there = statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW);
+            matches!(there, Err(Errno::NOENT))
+        };
+        // If none is free, using one fails, and says so.
+        (0..HIDDEN_NAMES)
+            .map(name)
+            .find(free)
+            .unwrap_or_else(|| name(0))
     }
 
     /// Checks that the name can be used; whether a file must make way for it.

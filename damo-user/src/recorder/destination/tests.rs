@@ -157,3 +157,92 @@ fn a_segment_that_cannot_be_begun_leaves_the_last_one_open() {
     assert!(path.join(segment_name(1)).exists());
     assert!(items(&path) == (0..60).map(snapshot).collect::<Vec<_>>());
 }
+
+#[test]
+fn segments_by_size_stay_below_it_and_in_their_total() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("record");
+    let rotation = Rotation {
+        size: Some(8000),
+        keep_total: Some(20_000),
+        ..Rotation::default()
+    };
+    let stats = record(&path, 3000, Some(rotation));
+    assert_eq!((stats.samples, stats.lost), (30_000, 0));
+    let sizes: Vec<u64> = fs::read_dir(&path)
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .collect();
+    assert!(sizes.len() > 1, "{sizes:?}");
+    assert!(sizes.iter().sum::<u64>() <= 20_000, "{sizes:?}");
+    assert_eq!(
+        stats.bytes,
+        sizes.iter().sum::<u64>(),
+        "what is there is told"
+    );
+    let segments = Segments::open(&path).unwrap();
+    assert!(segments.numbers()[0] > 0, "some were removed");
+    assert!(segments.was_clean());
+}
+
+#[test]
+fn what_is_too_old_goes_without_a_rotation() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("record");
+    let rotation = Rotation {
+        age: Some(Duration::from_secs(25)),
+        keep_age: Some(Duration::ZERO),
+        ..Rotation::default()
+    };
+    let place = Place::create(&path, 0o600, None, Some(rotation)).unwrap();
+    let mut record = Destination::begin(place, &Meta::default()).unwrap();
+    record.keep().unwrap();
+    record.item(&snapshot(0));
+    record.tick(0);
+    record.tick(26_000 * MS);
+    record.item(&snapshot(261));
+    for thread in record.closing.drain(..) {
+        thread.join().unwrap();
+    }
+    // Put back, as if it had been too young when it was closed.
+    assert!(!path.join(segment_name(0)).exists());
+    fs::write(path.join(segment_name(0)), "old").unwrap();
+    record.segments.as_ref().unwrap().close(0);
+    record.tick(40_000 * MS);
+    record.close(None).unwrap();
+    assert!(!path.join(segment_name(0)).exists());
+    assert!(path.join(segment_name(1)).exists());
+}
+
+#[test]
+fn a_full_queue_at_a_rotation_loses_nothing_silently() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("record");
+    let rotation = Rotation {
+        age: Some(Duration::from_secs(1)),
+        ..Rotation::default()
+    };
+    let place = Place::create(&path, 0o600, None, Some(rotation)).unwrap();
+    let mut record = Destination::begin(place, &Meta::default()).unwrap();
+    record.keep().unwrap();
+    let samples = 4000 * 10;
+    // As fast as can be: queues fill, rotations come meanwhile.
+    for i in 0..4000 {
+        record.item(&snapshot(i));
+        record.tick(i * 100 * MS);
+    }
+    let stats = record.close(None).unwrap();
+    assert_eq!(stats.samples + stats.lost, samples);
+    let segments = Segments::open(&path).unwrap();
+    assert!(segments.was_clean(), "every segment has its end");
+    let mut losses = Losses::default();
+    let mut record = import::open(&path).unwrap();
+    for item in record.items().unwrap() {
+        losses.add(&item.unwrap());
+    }
+    assert_eq!(losses.stored + losses.samples(), samples);
+    assert_eq!(
+        (losses.stored, losses.samples()),
+        (stats.samples, stats.lost)
+    );
+}
