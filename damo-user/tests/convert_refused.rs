@@ -57,6 +57,18 @@ fn a_record_is_not_replaced_by_its_own_conversion() {
     let mut command = command(&["convert", "in.data", "-", "--format", "csv"]);
     let output = command.current_dir(&folder).stdout(out).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{output:?}");
+    // Nor through standard input.
+    for to in ["in.data", "-"] {
+        let args = ["convert", "-", to, "--format", "damo"];
+        let mut command = report_common::command(&args);
+        command.stdin(fs::File::open(&record).unwrap());
+        if to == "-" {
+            let out = fs::OpenOptions::new().append(true).open(&record).unwrap();
+            command.stdout(out);
+        }
+        let output = command.current_dir(&folder).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
     assert_eq!((names(&folder), fs::read(&record).unwrap()), (all, bytes));
 }
 
@@ -190,9 +202,33 @@ fn nothing_fits() {
     for args in [&["--target", "8"][..], &["--time", "100s", "max"]] {
         let said = ends(1, &[&["in.data", "out.csv"], args].concat(), &folder);
         assert!(
-            said.contains("in.data: no snapshot of this record is within "),
+            said.contains("in.data: nothing of this record is within "),
             "{said}"
         );
         assert_eq!(names(&folder), ["in.data"]);
     }
+}
+
+#[test]
+fn a_folder_of_segments_is_not_written_into() {
+    let folder = folder();
+    let record = record(&folder);
+    let segments = folder.path().join("segments");
+    fs::create_dir(&segments).unwrap();
+    let bytes = fs::read(&record).unwrap();
+    fs::write(segments.join("segment-00000000.damo"), &bytes).unwrap();
+    for to in ["segments/segment-00000000.damo", "segments/new.damo"] {
+        let said = ends(2, &["segments", to], &folder);
+        assert!(said.contains("would replace the record"), "{said}");
+    }
+    assert_eq!(fs::read_dir(&segments).unwrap().count(), 1);
+}
+
+#[test]
+fn addresses_that_nothing_lies_in_are_told() {
+    let folder = folder();
+    record(&folder);
+    let said = ends(1, &["in.data", "out.csv", "--address", "1", "2"], &folder);
+    assert!(said.contains("nothing of this record is within"), "{said}");
+    assert_eq!(names(&folder), ["in.data"]);
 }

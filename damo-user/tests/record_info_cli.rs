@@ -108,7 +108,7 @@ fn tells_what_is_in_a_record() {
     assert_eq!(json["nr_intervals"], 2);
     assert_eq!(json["intervals"][1]["intervals"]["sample_us"], 10_000);
     assert_eq!(json["targets"][0]["comm"], "worker");
-    assert_eq!(json["duration_ns"], 400);
+    assert_eq!(json["duration_ns"], "400");
     assert!(json["targets"][0]["address_ranges"][0]["start"].is_string());
     assert_eq!(
         json["bytes"].as_u64().unwrap(),
@@ -194,6 +194,42 @@ fn segments_are_verified_one_by_one() {
     let (code, out, _) = damo(&["verify", folder]);
     assert_eq!(code, 1);
     assert!(out.contains("segments before 6 are missing"), "{out}");
+    assert!(out.contains("segment-00000006.damo: ok"), "{out}");
     let (code, _, _) = damo(&["record_info", folder]);
     assert_eq!(code, 3);
+}
+
+#[test]
+fn what_is_compressed_is_verified_as_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("damon.data.zst");
+    let packed = zstd::encode_all(&sample()[..], 3).unwrap();
+    fs::write(&path, &packed).unwrap();
+    let (code, out, _) = damo(&["verify", path.to_str().unwrap()]);
+    assert_eq!(code, 3, "{out}");
+    assert!(out.contains("ok: "), "{out}");
+    fs::write(&path, &packed[..packed.len() - 20]).unwrap();
+    let (code, out, _) = damo(&["verify", path.to_str().unwrap()]);
+    assert_eq!(code, 1);
+    assert!(out.contains("cut off while it was compressed"), "{out}");
+}
+
+#[test]
+fn a_full_disk_behind_standard_output_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("damon.data");
+    fs::write(&path, sample()).unwrap();
+    let out = Command::new(env!("CARGO_BIN_EXE_damo"))
+        .args(["record_info", path.to_str().unwrap()])
+        .stdout(
+            fs::OpenOptions::new()
+                .write(true)
+                .open("/dev/full")
+                .unwrap(),
+        )
+        .output()
+        .unwrap();
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(1));
+    assert!(said.contains("cannot write to standard output: "), "{said}");
 }

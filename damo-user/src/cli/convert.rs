@@ -44,14 +44,16 @@ pub fn run(args: &Args) -> Result<Outcome> {
         filter.time = Some(range).filter(|range| *range != (0..u64::MAX));
     }
     let all = filter == Filter::default();
+    let addressed = !filter.addresses.is_empty();
     let mut watch = Watch::new(record, filter, end_ns);
     let mut out = target.writer()?;
     let written = write(format, &mut watch, &mut out);
     watch.finish();
     let exported = written.map_err(|error| failed(&args.output, error))?;
-    if exported.snapshots == 0 && !all && !exported.losses.any() {
+    let cut_away = addressed && exported.samples == 0;
+    if (exported.snapshots == 0 && !all && !exported.losses.any()) || cut_away {
         anyhow::bail!(
-            "{}: no snapshot of this record is within --time, --address and --target; `damo report heats --guide` prints what it has",
+            "{}: nothing of this record is within --time, --address and --target; `damo report heats --guide` prints what it has",
             args.input.display()
         );
     }

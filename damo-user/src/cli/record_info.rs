@@ -4,11 +4,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::Outcome;
-use super::report::open;
+use super::report::{not_opened, open};
 use crate::analyze::{Info, Losses};
+use crate::import::{self, Opened};
 use crate::model::{Item, Record};
 use crate::render::{RecordInfo, info_json, loss_line, write_info};
-use crate::store::{self, Reader, Segments, Verdict, segment_name};
+use crate::store::{self, ReadAt, Reader, Segments, Verdict, segment_name};
 
 /// What is in a record: of which host and targets, how much, and what is missing
 #[derive(Debug, clap::Args)]
@@ -106,26 +107,35 @@ enum Found {
 }
 
 fn look(path: &Path, out: &mut dyn Write) -> anyhow::Result<Found> {
-    let mut record = open(path)?;
-    if record.about().uuid.is_none() && record.about().closed.is_none() {
-        return look_at_foreign(path, &mut *record, out);
+    match import::open_as(path).map_err(|error| not_opened(path, error))? {
+        Opened::Own { mut reader, cut } => look_at_own(path, &mut reader, cut, out),
+        Opened::Segments(segments) => look_at_segments(path, &segments, out),
+        Opened::Other(mut record) => look_at_foreign(path, &mut *record, out),
     }
-    if !path.is_dir() {
-        return look_at_own(path, out);
-    }
-    let segments = Segments::open(path)?;
+}
+
+fn look_at_segments(
+    folder: &Path,
+    segments: &Segments,
+    out: &mut dyn Write,
+) -> anyhow::Result<Found> {
     let (mut damaged, mut lost) = (false, false);
     for (i, &number) in segments.numbers().iter().enumerate() {
         let before = i.checked_sub(1).and_then(|i| segments.numbers().get(i));
         if before.is_some_and(|before| before.checked_add(1) != Some(number)) {
             damaged = true;
-            writeln!(
-                out,
-                "{}: segments before {number} are missing",
-                path.display()
-            )?;
+            let folder = folder.display();
+            writeln!(out, "{folder}: segments before {number} are missing")?;
         }
-        match look_at_own(&path.join(segment_name(number)), out)? {
+        let path = folder.join(segment_name(number));
+        let found = match Reader::open(&path) {
+            Ok(mut reader) => look_at_own(&path, &mut reader, false, out)?,
+            Err(error) => {
+                writeln!(out, "{error}")?;
+                Found::Damaged
+            }
+        };
+        match found {
             Found::Whole { lost: some } => lost |= some,
             Found::Damaged => damaged = true,
         }
@@ -137,14 +147,18 @@ fn look(path: &Path, out: &mut dyn Write) -> anyhow::Result<Found> {
 }
 
 /// A file of our own format, to the last number.
-fn look_at_own(path: &Path, out: &mut dyn Write) -> anyhow::Result<Found> {
-    let mut reader = Reader::open(path)?;
+fn look_at_own<R: ReadAt>(
+    path: &Path,
+    reader: &mut Reader<R>,
+    cut: bool,
+    out: &mut dyn Write,
+) -> anyhow::Result<Found> {
     let Verdict {
         faults,
         nr_faults,
         closed,
         found,
-    } = store::verify(&mut reader)?;
+    } = store::verify(reader)?;
     let file = path.display();
     for fault in &faults {
         writeln!(out, "{file}: at offset {}: {}", fault.offset, fault.what)?;
@@ -160,6 +174,13 @@ fn look_at_own(path: &Path, out: &mut dyn Write) -> anyhow::Result<Found> {
         found.samples,
         reader.lost().max(found.lost)
     );
+    if cut {
+        writeln!(
+            out,
+            "{file}: DAMAGED: cut off while it was compressed; before that are {counts}"
+        )?;
+        return Ok(Found::Damaged);
+    }
     if nr_faults > 0 {
         writeln!(
             out,

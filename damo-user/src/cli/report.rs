@@ -54,14 +54,19 @@ pub fn run(args: Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
 }
 
 pub(super) fn open(path: &Path) -> anyhow::Result<Box<dyn Record>> {
-    match import::open(path) {
-        Err(ReadError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            Err(anyhow::anyhow!(
+    import::open(path).map_err(|error| not_opened(path, error))
+}
+
+/// Says what to do where there is no record at all.
+pub(super) fn not_opened(path: &Path, error: ReadError) -> anyhow::Error {
+    match error {
+        ReadError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            anyhow::anyhow!(
                 "{}: there is no such file; make a record with `sudo damo record ...`, or name another file",
                 path.display()
-            ))
+            )
         }
-        result => Ok(result?),
+        error => error.into(),
     }
 }
 

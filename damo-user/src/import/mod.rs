@@ -37,37 +37,68 @@ pub const READABLE: &str = "damo record files, damo 3's json (compressed or not)
 /// # Errors
 /// The file cannot be read, is of another format or is damaged at its beginning.
 pub fn open(path: &Path) -> Result<Box<dyn Record>, ReadError> {
-    if path.is_dir() {
-        return Ok(Box::new(ReadAhead(Segments::open(path)?)));
-    }
-    let Unwrapped { file, name, cut } = unwrap::open(path)?;
-    let record = open_plain(&name, file)?;
-    Ok(match cut {
-        true => Box::new(unwrap::CutOff { record }),
-        false => record,
+    Ok(match open_as(path)? {
+        Opened::Own { reader, cut } => with_end(Box::new(ReadAhead(reader)), cut),
+        Opened::Segments(segments) => Box::new(ReadAhead(segments)),
+        Opened::Other(record) => record,
     })
 }
 
-fn open_plain(path: &Path, file: File) -> Result<Box<dyn Record>, ReadError> {
+/// What a path leads to.
+pub enum Opened {
+    /// damo's own record file.
+    Own {
+        /// The file, which may be an unpacked one.
+        reader: Reader<Arc<File>>,
+        /// Whether it is only the beginning of what was compressed.
+        cut: bool,
+    },
+    /// A folder of segments.
+    Segments(Segments),
+    /// A record in another format.
+    Other(Box<dyn Record>),
+}
+
+/// As [`open`], for those who look at damo's own files more closely.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_as(path: &Path) -> Result<Opened, ReadError> {
+    if path.is_dir() {
+        return Ok(Opened::Segments(Segments::open(path)?));
+    }
+    let Unwrapped { file, name, cut } = unwrap::open(path)?;
+    let path = name.as_path();
     let io = |source| ReadError::Io {
         path: path.to_owned(),
         source,
     };
     let mut head = Vec::new();
     (&file).take(HEAD).read_to_end(&mut head).map_err(io)?;
-    match sniff::sniff(&head) {
+    let record: Box<dyn Record> = match sniff::sniff(&head) {
         Format::Own => {
             let reader = Reader::from_source(Arc::new(file), path)?;
-            Ok(Box::new(ReadAhead(reader)))
+            return Ok(Opened::Own { reader, cut });
         }
-        Format::Json => Ok(Box::new(json::open(path, file)?)),
-        Format::ZlibJson => Ok(Box::new(json::open_compressed(path, file)?)),
-        Format::Legacy(layout) => Ok(Box::new(legacy::LegacyRecord::open(path, file, layout)?)),
-        Format::PerfData => Ok(Box::new(perf_data::PerfData::open(path, file)?)),
-        Format::Text => Ok(Box::new(perf_script::Script::open(path, file)?)),
+        Format::Json => Box::new(json::open(path, file)?),
+        Format::ZlibJson => Box::new(json::open_compressed(path, file)?),
+        Format::Legacy(layout) => Box::new(legacy::LegacyRecord::open(path, file, layout)?),
+        Format::PerfData => Box::new(perf_data::PerfData::open(path, file)?),
+        Format::Text => Box::new(perf_script::Script::open(path, file)?),
         // Unwrapped above.
-        Format::Compressed(compression) => Err(unsupported(path, &compression.to_string(), "")),
-        Format::Other { looks, hint } => Err(unsupported(path, &looks, hint)),
+        Format::Compressed(compression) => {
+            return Err(unsupported(path, &compression.to_string(), ""));
+        }
+        Format::Other { looks, hint } => return Err(unsupported(path, &looks, hint)),
+    };
+    Ok(Opened::Other(with_end(record, cut)))
+}
+
+/// Tells of the end that is missing.
+fn with_end(record: Box<dyn Record>, cut: bool) -> Box<dyn Record> {
+    match cut {
+        true => Box::new(unwrap::CutOff { record }),
+        false => record,
     }
 }
 

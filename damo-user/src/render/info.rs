@@ -131,7 +131,8 @@ fn write_target(out: &mut dyn Write, meta: &Meta, target: &Target, raw: bool) ->
     Ok(())
 }
 
-/// The same as json: names with units, addresses as strings.
+/// The same as json: names with units; addresses, ids and times as strings,
+/// since many readers take numbers for floating point ones.
 pub fn info_json(record: RecordInfo) -> Value {
     let RecordInfo { about, meta, info } = record;
     let span = info.time.clone().unwrap_or(0..0);
@@ -163,9 +164,9 @@ pub fn info_json(record: RecordInfo) -> Value {
         "operations": meta.ops.map(|ops| ops.keyword()),
         "nr_regions": meta.nr_regions.map(|(min, max)| json!({"min": min, "max": max})),
         "began": began,
-        "start_ns": span.start,
-        "end_ns": span.end,
-        "duration_ns": span.end.saturating_sub(span.start),
+        "start_ns": span.start.to_string(),
+        "end_ns": span.end.to_string(),
+        "duration_ns": span.end.saturating_sub(span.start).to_string(),
         "snapshots": snapshots,
         "samples": samples,
         "bytes_per_sample": bytes_per_sample,
@@ -188,8 +189,8 @@ pub fn info_json(record: RecordInfo) -> Value {
 fn change_json(change: &IntervalsFrom) -> Value {
     json!({
         "kdamond": change.target.kdamond,
-        "target_id": change.target.target_id,
-        "from_ns": change.from_ns,
+        "target_id": change.target.target_id.to_string(),
+        "from_ns": change.from_ns.to_string(),
         "intervals": change.intervals,
     })
 }
@@ -205,7 +206,7 @@ fn target_json(meta: &Meta, target: &Target) -> Value {
         .collect();
     json!({
         "kdamond": key.kdamond,
-        "target_id": key.target_id,
+        "target_id": key.target_id.to_string(),
         "pid": known.and_then(|known| known.pid),
         "comm": known.and_then(|known| known.comm.as_deref()),
         "snapshots": counts.snapshots,

@@ -26,8 +26,10 @@ impl Target {
     /// `output`.
     pub fn create(input: &Path, output: &Path, mode: u32, binary: bool) -> Result<Target> {
         // Of what cannot be found here, opening tells more.
-        let read = (input != Path::new(STANDARD)).then(|| fs::metadata(input).ok());
-        let read = read.flatten();
+        let read = match input == Path::new(STANDARD) {
+            true => of(&io::stdin()).ok().filter(Metadata::is_file),
+            false => fs::metadata(input).ok(),
+        };
         if output == Path::new(STANDARD) {
             let stdout = io::stdout();
             if binary && stdout.is_terminal() {
@@ -36,11 +38,19 @@ impl Target {
                 )
                 .into());
             }
-            let stdout = File::from(stdout.as_fd().try_clone_to_owned()?).metadata()?;
+            let stdout = of(&stdout)?;
             if stdout.is_file() && read.is_some_and(|read| same(&read, &stdout)) {
                 return Err(onto_itself(input, output));
             }
             return Ok(Target { output: None });
+        }
+        // A file in the folder that is read would be one of its segments.
+        let folder = output.parent().filter(|it| !it.as_os_str().is_empty());
+        let folder = fs::metadata(folder.unwrap_or(Path::new("."))).ok();
+        if let (Some(read), Some(folder)) = (&read, &folder)
+            && same(read, folder)
+        {
+            return Err(onto_itself(input, output));
         }
         let old = fs::symlink_metadata(output).ok();
         if let (Some(read), Some(_)) = (&read, &old) {
@@ -82,6 +92,10 @@ impl Target {
         }
         Ok(())
     }
+}
+
+fn of(stream: &impl AsFd) -> io::Result<Metadata> {
+    File::from(stream.as_fd().try_clone_to_owned()?).metadata()
 }
 
 fn same(one: &Metadata, other: &Metadata) -> bool {
