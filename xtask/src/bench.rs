@@ -10,9 +10,9 @@ use crate::cache::Cache;
 use crate::initramfs::Bring;
 use crate::kernels::{self, Fetch};
 use crate::qemu::Machine;
-use crate::{debian, guest};
+use crate::{build, debian, guest, sandbox, test};
 
-/// Measures in a guest kernel. Prints ratios; never fails on a number.
+/// Measures, side by side in one run. Prints ratios; never fails on a time.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -37,11 +37,20 @@ enum What {
         #[arg(long, default_value = "3")]
         rounds: u32,
     },
+    /// The record file: its size and speed beside other formats, and the peer
+    Store {
+        /// Some of it: sizes, speed, cores, peer, big
+        #[arg(value_name = "PART")]
+        parts: Vec<String>,
+    },
 }
 
 /// Runs the subcommand.
 pub fn main(args: &Args) -> Result<ExitCode> {
-    let What::Record { seconds, rounds } = &args.what;
+    let (seconds, rounds) = match &args.what {
+        What::Record { seconds, rounds } => (seconds, rounds),
+        What::Store { parts } => return store(parts),
+    };
     let cache = Cache::open()?;
     let mut bring = guest::binaries(true)?;
     bring.extend(perf()?);
@@ -66,6 +75,22 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         worst = worst.max(ran.ending.status());
     }
     Ok(ExitCode::from(worst))
+}
+
+/// `cargo bench`, in the sandbox: the peer writes to DAMON where it finds it.
+fn store(parts: &[String]) -> Result<ExitCode> {
+    let myself = std::env::current_exe()?;
+    let status = build::cargo()
+        .args(["bench", "--quiet", "--package", "damo-user"])
+        .args(["--bench", "store", "--config", &test::runner(&myself), "--"])
+        .args(parts)
+        .env(sandbox::EXPECT, "1")
+        .status()
+        .context("cargo bench")?;
+    Ok(match status.success() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }
 
 /// This machine's perf with the libraries that it loads.

@@ -123,7 +123,7 @@ fn native(myself: &Path) -> Result<Tally> {
 
 /// What cargo is told, so that it starts every test by way of the sandbox,
 /// whatever machine it builds for.
-fn runner(myself: &Path) -> String {
+pub fn runner(myself: &Path) -> String {
     let myself = toml::Value::from(myself.display().to_string());
     format!("target.'cfg(all())'.runner=[{myself}, 'sandbox', '--']")
 }

@@ -200,6 +200,11 @@ impl Columns {
         Ok(())
     }
 
+    /// All columns' bytes, one after the other.
+    pub fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
     /// Whether there is such a column.
     pub fn has(&self, id: u8) -> bool {
         self.table.iter().any(|(other, _)| *other == id)

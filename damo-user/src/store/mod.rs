@@ -22,6 +22,7 @@ mod append;
 mod column;
 mod compact;
 mod decode;
+mod decompress;
 mod extra;
 mod format;
 mod frame;
@@ -41,6 +42,8 @@ pub use about::{Options, new_uuid};
 pub use ahead::ReadAhead;
 pub use append::{Stats, WriteError};
 pub use compact::{CompactError, compact, is_worth_compacting};
+#[doc(hidden)]
+pub use decompress::decompress_only;
 pub use format::{FileHeader, MAGIC, VERSION};
 pub use reader::Reader;
 pub use segments::{Segments, segment_name, segment_number};
