@@ -7,6 +7,7 @@
 )]
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -203,7 +204,13 @@ fn segments_are_verified_one_by_one() {
 fn what_is_compressed_is_verified_as_well() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("damon.data.zst");
-    let packed = zstd::encode_all(&sample()[..], 3).unwrap();
+    let whole = sample();
+    let mut packed = zstd::Encoder::new(Vec::new(), 3).unwrap();
+    // In two blocks, of which one survives a cut.
+    packed.write_all(&whole[..whole.len() / 2]).unwrap();
+    packed.flush().unwrap();
+    packed.write_all(&whole[whole.len() / 2..]).unwrap();
+    let packed = packed.finish().unwrap();
     fs::write(&path, &packed).unwrap();
     let (code, out, _) = damo(&["verify", path.to_str().unwrap()]);
     assert_eq!(code, 3, "{out}");
