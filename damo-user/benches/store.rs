@@ -23,8 +23,11 @@ mod speed;
 #[path = "store/work.rs"]
 mod work;
 
+/// A part's name, and what it does: quickly, or in full.
+type Part = (&'static str, fn(bool));
+
 /// What can be asked for by name; without a name, all.
-const PARTS: [(&str, fn(bool)); 5] = [
+const PARTS: [Part; 5] = [
     ("sizes", sizes::run),
     ("speed", speed::one_core),
     ("cores", speed::two_cores),

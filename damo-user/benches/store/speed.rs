@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use damo_user::analyze::{Heat, HeatSpec, Wss, WssSpec};
 use damo_user::export::{self, Filter};
-use damo_user::model::{Record, Snapshot};
+use damo_user::model::Record;
 use damo_user::store::{ReadAhead, Reader, decompress_only};
 use rustix::time::ClockId;
 
@@ -189,20 +189,17 @@ pub fn two_cores(quick: bool) {
 
 /// 500 x 500 pixels of all that there is.
 fn whole(work: &Work, samples: usize) -> HeatSpec {
-    let mut spec = HeatSpec {
-        target: work.snapshots.first().expect("there are some").target,
-        time: u64::MAX..0,
-        space: u64::MAX..0,
-        resolution: (500, 500),
-    };
-    let mut look = |snapshot: &Snapshot| {
-        spec.time.start = spec.time.start.min(snapshot.start_ns);
-        spec.time.end = spec.time.end.max(snapshot.end_ns);
+    let (mut time, mut space) = ((u64::MAX, 0), (u64::MAX, 0));
+    for snapshot in work.at_least(samples) {
+        time = (time.0.min(snapshot.start_ns), time.1.max(snapshot.end_ns));
         for region in &snapshot.regions {
-            spec.space.start = spec.space.start.min(region.start);
-            spec.space.end = spec.space.end.max(region.end);
+            space = (space.0.min(region.start), space.1.max(region.end));
         }
-    };
-    work.at_least(samples).for_each(|snapshot| look(&snapshot));
-    spec
+    }
+    HeatSpec {
+        target: work.snapshots.first().expect("there are some").target,
+        time: time.0..time.1,
+        space: space.0..space.1,
+        resolution: (500, 500),
+    }
 }
