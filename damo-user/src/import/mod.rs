@@ -39,7 +39,7 @@ pub const READABLE: &str = "damo record files, damo 3's json (compressed or not)
 pub fn open(path: &Path) -> Result<Box<dyn Record>, ReadError> {
     Ok(match open_as(path)? {
         Opened::Own { reader, cut } => with_end(Box::new(ReadAhead(reader)), cut),
-        Opened::Segments(segments) => Box::new(ReadAhead(segments)),
+        Opened::Segments(segments) => Box::new(segments),
         Opened::Other(record) => record,
     })
 }

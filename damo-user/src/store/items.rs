@@ -1,8 +1,6 @@
 //! One pass over a record: frames to items, with gaps where damage is.
 
-use std::borrow::BorrowMut;
 use std::collections::VecDeque;
-use std::marker::PhantomData;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -10,10 +8,10 @@ use crate::model::{Gap, Item, LossCause, ReadError, Snapshot, touches};
 
 use super::column::Columns;
 use super::decode::{Decoded, decode};
+use super::fetch::{Fetch, holds_items, is_outside};
 use super::format::{FrameHeader, flag, kind};
 use super::reader::refused;
-use super::recover::{Found, Walk};
-use super::source::{ReadAt, Source};
+use super::recover::Found;
 use super::{extra, notes};
 
 /// A snapshot of which the rest is in the next DATA frame.
@@ -22,27 +20,22 @@ struct Partial {
     lacking: u64,
 }
 
-/// Owns its source, or borrows it from a reader.
-pub(super) struct Pass<R, S> {
-    source: S,
-    input: PhantomData<R>,
+/// One pass: what it comes upon, as items.
+pub(super) struct Pass<F> {
+    fetch: F,
     path: PathBuf,
     header_damaged: bool,
-    walk: Walk,
-    payload: Vec<u8>,
     columns: Columns,
     queue: VecDeque<Item>,
     partial: Option<Partial>,
     /// What alone is wanted.
     time: Option<Range<u64>>,
-    /// Offset from which on nothing is.
-    stop: u64,
     /// Latest time seen.
     latest_ns: Option<u64>,
     done: bool,
 }
 
-impl<R: ReadAt, S: BorrowMut<Source<R>>> Iterator for Pass<R, S> {
+impl<F: Fetch> Iterator for Pass<F> {
     type Item = Result<Item, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -64,31 +57,25 @@ impl<R: ReadAt, S: BorrowMut<Source<R>>> Iterator for Pass<R, S> {
     }
 }
 
-impl<R: ReadAt, S: BorrowMut<Source<R>>> Pass<R, S> {
-    pub fn new(source: S, path: PathBuf, walk: Walk) -> Self {
+impl<F: Fetch> Pass<F> {
+    /// `time`: what alone is wanted, as `fetch` knows.
+    pub fn new(fetch: F, path: PathBuf, time: Option<Range<u64>>) -> Self {
         Pass {
-            source,
-            input: PhantomData,
+            fetch,
             path,
             header_damaged: false,
-            walk,
-            payload: Vec::new(),
             columns: Columns::default(),
             queue: VecDeque::new(),
             partial: None,
-            time: None,
-            stop: u64::MAX,
+            time,
             latest_ns: None,
             done: false,
         }
     }
 
-    /// Only what is about `time`; nothing of that is at `stop` or after it.
-    /// `header_damaged`: begins with a gap for the file header.
-    pub fn within(mut self, time: Option<Range<u64>>, stop: u64, header_damaged: bool) -> Self {
-        self.time = time;
-        self.stop = stop;
-        self.header_damaged = header_damaged;
+    /// Begins with a gap for a damaged file header.
+    pub fn with_damaged_header(mut self, damaged: bool) -> Self {
+        self.header_damaged = damaged;
         self
     }
 
@@ -99,17 +86,11 @@ impl<R: ReadAt, S: BorrowMut<Source<R>>> Pass<R, S> {
     }
 
     fn advance(&mut self) -> Result<(), ReadError> {
-        let time = &self.time;
-        let outside = |header: &FrameHeader| {
-            time.as_ref()
-                .is_some_and(|time| header.last_ns < time.start || header.first_ns >= time.end)
-        };
-        let found = self
-            .walk
-            .next(self.source.borrow_mut(), &mut self.payload, |header| {
-                !outside(header)
-            })
+        let step = self
+            .fetch
+            .next(&mut self.columns)
             .map_err(|error| refused(&self.path, error))?;
+        let found = step.as_ref().map(|step| step.found);
         if std::mem::take(&mut self.header_damaged) {
             let ns = if let Some(Found::Frame(_, header)) = found {
                 header.first_ns
@@ -119,13 +100,17 @@ impl<R: ReadAt, S: BorrowMut<Source<R>>> Pass<R, S> {
             self.queue.push_back(damage(ns, ns, Some(0)));
         }
         match found {
-            Some(Found::Frame(offset, _)) if offset >= self.stop => self.end(),
             // A snapshot's parts are all outside, or none.
-            Some(Found::Frame(_, header)) if outside(&header) && holds_items(&header) => {
+            Some(Found::Frame(_, header))
+                if is_outside(&header, self.time.as_ref()) && holds_items(&header) =>
+            {
                 if header.kind == kind::DATA {
                     self.give_up_partial();
                 }
                 self.latest_ns = self.latest_ns.max(Some(header.last_ns));
+            }
+            Some(Found::Frame(_, header)) if step.is_some_and(|step| !step.intact) => {
+                self.lost_frame(&header);
             }
             Some(Found::Frame(offset, header)) => self.frame(offset, &header)?,
             Some(Found::Damage {
@@ -147,26 +132,16 @@ impl<R: ReadAt, S: BorrowMut<Source<R>>> Pass<R, S> {
 
     fn frame(&mut self, offset: u64, header: &FrameHeader) -> Result<(), ReadError> {
         match header.kind {
-            kind::DATA => {
-                let read = self
-                    .columns
-                    .read(&self.payload, header.columns, header.raw_len);
-                match read.and_then(|()| decode(header, &self.columns)) {
-                    Ok(decoded) => self.join(header, decoded),
-                    Err(_) => self.lost_frame(header),
-                }
-            }
+            kind::DATA => match decode(header, &self.columns) {
+                Ok(decoded) => self.join(header, decoded),
+                Err(_) => self.lost_frame(header),
+            },
             kind::END => self.end(),
             kind::META | kind::TARGET | kind::INDEX => {}
-            number if notes::is_one(number) => {
-                let read = self
-                    .columns
-                    .read(&self.payload, header.columns, header.raw_len);
-                match read.and_then(|()| notes::decode(header, &self.columns)) {
-                    Ok(notes) => self.queue.extend(notes.into_iter().map(Item::Note)),
-                    Err(_) => self.lost_frame(header),
-                }
-            }
+            number if notes::is_one(number) => match notes::decode(header, &self.columns) {
+                Ok(notes) => self.queue.extend(notes.into_iter().map(Item::Note)),
+                Err(_) => self.lost_frame(header),
+            },
             unknown if header.has(flag::CRITICAL) => {
                 return Err(ReadError::Unsupported {
                     path: self.path.clone(),
@@ -257,10 +232,6 @@ impl<R: ReadAt, S: BorrowMut<Source<R>>> Pass<R, S> {
             self.queue.push_back(incomplete(&partial.snapshot));
         }
     }
-}
-
-fn holds_items(header: &FrameHeader) -> bool {
-    header.kind == kind::DATA || notes::is_one(header.kind)
 }
 
 fn damage(start_ns: u64, end_ns: u64, events: Option<u64>) -> Item {

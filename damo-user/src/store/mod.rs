@@ -24,6 +24,7 @@ mod compact;
 mod decode;
 mod decompress;
 mod extra;
+mod fetch;
 mod format;
 mod frame;
 mod index;
@@ -45,7 +46,7 @@ pub use compact::{CompactError, compact, is_worth_compacting};
 #[doc(hidden)]
 pub use decompress::decompress_only;
 pub use format::{FileHeader, MAGIC, VERSION};
-pub use reader::Reader;
+pub use reader::{OwnedItems, Reader};
 pub use segments::{Segments, segment_name, segment_number};
 pub use sink::Sink;
 pub use source::ReadAt;

@@ -1,9 +1,12 @@
 //! Opens a record and reads what it says about itself.
 
+use std::borrow::BorrowMut;
 use std::fs::File;
 use std::io;
+use std::marker::PhantomData;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::model::{About, Item, Items, Meta, ReadError, Record, TargetInfo};
 
@@ -11,6 +14,7 @@ use super::Stats;
 use super::about::{merge_target, parse_json};
 use super::append::JSON_COLUMN;
 use super::column::Columns;
+use super::fetch::{Ahead, Direct, Fetch};
 use super::format::{
     FileHeader, FrameHeader, HEADER_LEN, KNOWN_INCOMPAT, MAGIC, VERSION, kind, limit,
 };
@@ -23,6 +27,12 @@ use super::source::{ReadAt, Source};
 pub(super) const FORMAT: &str = "damo record";
 
 const MOST_JSON: usize = limit::JSON as usize;
+
+/// Below so many bytes a thread costs more than it saves.
+const WORTH_A_THREAD: u64 = 256 << 10;
+
+/// Items of a pass that borrows nothing.
+pub type OwnedItems = Box<dyn Iterator<Item = Result<Item, ReadError>> + Send>;
 
 /// Reads a record, whole or damaged, and never changes it. Memory is that of
 /// one frame.
@@ -296,31 +306,38 @@ impl<R: ReadAt> Record for Reader<R> {
     fn items(&mut self) -> Result<Items<'_>, ReadError> {
         let (walk, stop, _) = self.walk(None);
         let damaged = self.header.is_none();
-        let pass = Pass::new(&mut self.source, self.path.clone(), walk);
-        Ok(Box::new(pass.within(None, stop, damaged)))
+        let path = self.path.clone();
+        let pass = Pass::new(direct(&mut self.source, walk, None, stop), path, None);
+        Ok(Box::new(pass.with_damaged_header(damaged)))
     }
 
     /// By the index nothing is read that lies before, and not much after.
     fn items_in(&mut self, time: Range<u64>) -> Result<Items<'_>, ReadError> {
         let (walk, stop, before) = self.walk(Some(&time));
-        let pass = Pass::new(&mut self.source, self.path.clone(), walk);
-        Ok(Box::new(pass.within(Some(time), stop, false).after(before)))
+        let (path, time) = (self.path.clone(), Some(time));
+        let fetch = direct(&mut self.source, walk, time.clone(), stop);
+        Ok(Box::new(Pass::new(fetch, path, time).after(before)))
+    }
+}
+
+impl Reader<Arc<File>> {
+    /// As [`Record::items_in`] (or, without a time, [`Record::items`]), but
+    /// with nothing borrowed; a second thread reads on meanwhile.
+    pub fn into_items(self, time: Option<Range<u64>>) -> OwnedItems {
+        let (walk, stop, before) = self.walk(time.as_ref());
+        let damaged = self.header.is_none() && time.is_none();
+        let len = self.source.len();
+        let fetch: Box<dyn Fetch + Send> = Box::new(direct(self.source, walk, time.clone(), stop));
+        let fetch = match len < WORTH_A_THREAD {
+            true => fetch,
+            false => Ahead::start(fetch),
+        };
+        let pass = Pass::new(fetch, self.path, time).after(before);
+        Box::new(pass.with_damaged_header(damaged))
     }
 }
 
 impl<R: ReadAt> Reader<R> {
-    /// As [`Record::items_in`] (or, without a time, [`Record::items`]), but
-    /// with nothing borrowed.
-    pub fn into_items(
-        self,
-        time: Option<Range<u64>>,
-    ) -> impl Iterator<Item = Result<Item, ReadError>> {
-        let (walk, stop, before) = self.walk(time.as_ref());
-        let damaged = self.header.is_none() && time.is_none();
-        let pass = Pass::new(self.source, self.path, walk);
-        pass.within(time, stop, damaged).after(before)
-    }
-
     /// Where to start for a time, at what offset to stop, and the latest time
     /// before the start.
     fn walk(&self, time: Option<&Range<u64>>) -> (Walk, u64, Option<u64>) {
@@ -346,6 +363,22 @@ pub(super) fn is_recognised<R: ReadAt>(input: R) -> io::Result<bool> {
     let mut bytes = [0; HEADER_LEN];
     let whole = source.read_at(0, &mut bytes)? == HEADER_LEN;
     Ok(whole && (bytes.starts_with(&MAGIC) || source.header_at(HEADER_LEN as u64)?.is_some()))
+}
+
+fn direct<R: ReadAt, S: BorrowMut<Source<R>>>(
+    source: S,
+    walk: Walk,
+    time: Option<Range<u64>>,
+    stop: u64,
+) -> Direct<R, S> {
+    Direct {
+        source,
+        input: PhantomData,
+        walk,
+        time,
+        stop,
+        payload: Vec::new(),
+    }
 }
 
 /// The file header; `None` where it is damaged but the file is a record.

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use crate::model::{About, Gap, Item, Items, LossCause, Meta, ReadError, Record, touches};
 
-use super::ahead::{OwnedItems, Passes, open_regular};
+use super::ahead::open_regular;
 use super::format::HEADER_LEN;
 use super::reader::{FORMAT, is_recognised, refused};
-use super::{Reader, Stats};
+use super::{OwnedItems, Reader, Stats};
 
 /// Segments that are kept in mind: a bound for hostile folders.
 const MAX_SEGMENTS: usize = 1 << 20;
@@ -183,16 +183,6 @@ impl Segments {
             items: None,
             broken: false,
         }
-    }
-}
-
-impl Passes for Segments {
-    fn pass(&self, time: Option<Range<u64>>) -> OwnedItems {
-        Box::new(self.walk(time))
-    }
-
-    fn bytes(&self) -> u64 {
-        self.totals.bytes
     }
 }
 
