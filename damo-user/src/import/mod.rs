@@ -72,8 +72,14 @@ fn open_plain(path: &Path, file: File) -> Result<Box<dyn Record>, ReadError> {
 }
 
 fn unsupported(path: &Path, looks: &str, hint: &str) -> ReadError {
+    // Of an empty file it does not matter what could be read.
+    let readable = match hint.ends_with('?') {
+        true if looks == sniff::EMPTY => String::new(),
+        true => format!(" Readable are {READABLE}"),
+        false => format!(". Readable are {READABLE}"),
+    };
     ReadError::Unsupported {
         path: path.to_owned(),
-        what: format!("looks like {looks}; {hint}. Readable are {READABLE}"),
+        what: format!("looks like {looks}; {hint}{readable}"),
     }
 }
