@@ -286,6 +286,20 @@ fn text_of_perf_script_is_the_peers() {
     }
 }
 
+#[test]
+fn snapshots_without_regions_are_no_text_of_perf_script() {
+    let write = |items: &[Item]| {
+        let mut text = Vec::new();
+        let filter = Filter::default();
+        write_perf_script(&mut ours(&Meta::default(), items), &filter, &mut text)
+    };
+    let empty = Item::Snapshot(snap(key(0, 1), 0, 100, &[]));
+    let full = Item::Snapshot(snap(key(0, 1), 100, 200, &[(0, 4096, 1)]));
+    assert_eq!(write(&[empty.clone(), full]).unwrap().snapshots, 1);
+    let error = write(&[empty]).unwrap_err().to_string();
+    assert!(error.contains("no snapshot has any"), "{error}");
+}
+
 fn regions() -> impl Strategy<Value = Vec<Region>> {
     let row = (any::<[u64; 2]>(), any::<u32>(), any::<Option<u32>>());
     prop::collection::vec(row, 0..8).prop_map(|rows| {

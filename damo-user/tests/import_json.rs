@@ -305,3 +305,29 @@ fn every_fixture_of_the_peer_reports_as_expected() {
         assert_eq!(snapshots(&items)[0].intervals, meta.intervals);
     }
 }
+
+#[test]
+fn a_byte_order_mark_is_passed_over() {
+    let text = format!(
+        "[{}]",
+        record(
+            r#""target_id": 7"#,
+            &[snapshot(1, 2, &[region(0, 4096, 3)])]
+        )
+    );
+    let marked = [b"\xef\xbb\xbf", text.as_bytes()].concat();
+    assert_eq!(read(&marked), read(text.as_bytes()));
+    let error = read(b"\xef\xbb\xbf[{\"x\": ?}]").unwrap_err();
+    assert!(error.contains("offset 10"), "{error}");
+}
+
+#[test]
+fn what_is_kept_of_all_records_is_bounded() {
+    let filters = |nr: usize| format!(r#""scheme_filters": [{}]"#, vec!["1"; nr].join(","));
+    let one = record(&filters(50_000), &[snapshot(1, 2, &[region(0, 4096, 3)])]);
+    let (meta, items) = read(format!("[{one}, {one}]").as_bytes()).unwrap();
+    assert_eq!((meta.targets.len(), snapshots(&items).len()), (2, 2));
+    let (meta, items) = read(format!("[{}]", [&*one; 9].join(",")).as_bytes()).unwrap();
+    assert!(meta.targets.len() < 4, "{}", meta.targets.len());
+    assert!(is_damage(items.last().unwrap()));
+}

@@ -301,6 +301,47 @@ fn standard_input_is_read() {
         "{error}"
     );
     assert_eq!(error.lines().count(), 1);
+    // It is not the record that was not found, be it json either.
+    let json = folder.path().join("json");
+    fs::write(
+        &json,
+        r#"[{"snapshots": [{"start_time": 0, "end_time": 5, "regions": []}]}]"#,
+    )
+    .unwrap();
+    let error = stderr(report(json.to_str().unwrap(), Stdio::null(), &gone));
+    assert!(
+        error.contains("TMPDIR") && !error.contains("does not exist"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_no_record_is_not_kept() {
+    // A pipe that never ends: it is refused by its beginning.
+    let folder = tempfile::tempdir().unwrap();
+    let gone = folder.path().join("gone");
+    let zeros = vec![0; 1 << 20];
+    for (bytes, name) in [
+        (zeros.clone(), "standard input"),
+        (gzip(&zeros), "standard input (decompressed)"),
+    ] {
+        let error = String::from_utf8(piped("-", &bytes, &gone).stderr).unwrap();
+        let begin = format!("damo: {name}: looks like unknown binary data");
+        assert!(error.starts_with(&begin), "{error}");
+        assert!(error.contains("right file? Readable are"), "{error}");
+    }
+    let error = refused(b"");
+    assert!(error.ends_with("before it wrote?"), "{error}");
+}
+
+#[test]
+fn a_cut_is_one_gap() {
+    // Both the stream and the json in it say that there is more.
+    let json = br#"[{"target_id": 0, "snapshots": [{"start_time": "1", "end_time": "5", "regions": []}, {"start"#;
+    let bytes = gzip(json);
+    let (found, others) = open_bytes(&bytes[..bytes.len() - 8]).unwrap();
+    assert_eq!(found.len(), 1, "{others:?}");
+    assert!(others.len() == 1 && is_damage(&others[0]), "{others:?}");
 }
 
 #[test]

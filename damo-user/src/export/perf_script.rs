@@ -28,23 +28,32 @@ pub fn write_perf_script(
         losses,
         ..Exported::default()
     };
+    let mut left_out = false;
     for target in targets {
         let id = target.key.target_id;
         for snapshot in snapshots_of(filter.items(record)?, target.key) {
             let snapshot = snapshot?;
             let nr_regions = snapshot.regions.len();
+            // The form has a line for each region, and none for a snapshot.
+            left_out |= nr_regions == 0;
             for region in &snapshot.regions {
                 event(&mut out, snapshot.end_ns, id, nr_regions)?;
                 write_region(&mut out, region)?;
             }
-            if target.snapshots == 1 {
+            if nr_regions > 0 && target.snapshots == 1 {
                 write_mark(&mut out, &snapshot, id)?;
             }
-            exported.snapshots += 1;
+            exported.snapshots += u64::from(nr_regions > 0);
             exported.samples += nr_regions as u64;
         }
     }
     out.flush()?;
+    if left_out && exported.snapshots == 0 {
+        return Err(std::io::Error::other(
+            "perf script's text has a line for each region, and no snapshot has any; choose another format",
+        )
+        .into());
+    }
     Ok(exported)
 }
 

@@ -140,7 +140,8 @@ pub fn in_temporary(source: io::Error) -> io::Error {
         "it has to be unpacked into {}, which failed: {source}; make room there, or name another folder with TMPDIR",
         folder.display()
     );
-    io::Error::new(source.kind(), what)
+    // Of no kind: it is not the record that was not found.
+    io::Error::other(what)
 }
 
 /// What is known of a target once all is read.

@@ -22,7 +22,7 @@ mod tests;
 mod tests_back;
 mod value;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
@@ -189,7 +189,8 @@ fn about(heads: Vec<Head>) -> (Meta, Vec<Target>) {
         intervals: common,
         ..Meta::default()
     };
-    let mut combinations = Vec::new();
+    let mut combinations = HashMap::new();
+    let mut numbers = 0;
     let mut used = HashSet::new();
     let mut targets = Vec::with_capacity(heads.len());
     for head in heads {
@@ -199,11 +200,11 @@ fn about(heads: Vec<Head>) -> (Meta, Vec<Target>) {
             kdamond: number as u32,
             target_id: head.target_id.unwrap_or(0),
         };
-        let known = combinations.iter().position(|known| *known == combination);
-        let mut number = known.unwrap_or(combinations.len());
-        if known.is_none() || !used.insert(key(number)) {
-            number = combinations.len();
-            combinations.push(combination);
+        let mut number = *combinations.entry(combination).or_insert(numbers);
+        if number == numbers || !used.insert(key(number)) {
+            // Equal ones after the first find the first one's number.
+            number = numbers;
+            numbers += 1;
             used.insert(key(number));
         }
         let key = key(number);

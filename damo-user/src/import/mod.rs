@@ -103,8 +103,14 @@ fn with_end(record: Box<dyn Record>, cut: bool) -> Box<dyn Record> {
 }
 
 fn unsupported(path: &Path, looks: &str, hint: &str) -> ReadError {
+    // Of an empty file it does not matter what could be read.
+    let readable = match hint.ends_with('?') {
+        true if looks == sniff::EMPTY => String::new(),
+        true => format!(" Readable are {READABLE}"),
+        false => format!(". Readable are {READABLE}"),
+    };
     ReadError::Unsupported {
         path: path.to_owned(),
-        what: format!("looks like {looks}; {hint}. Readable are {READABLE}"),
+        what: format!("looks like {looks}; {hint}{readable}"),
     }
 }

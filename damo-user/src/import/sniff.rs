@@ -8,6 +8,11 @@ use super::perf_data;
 /// First bytes of our own record files.
 pub const OWN_MAGIC: &[u8; 8] = b"\x89DMOR\r\n\x1a";
 
+/// What a file without bytes looks like.
+pub const EMPTY: &str = "an empty file";
+/// What editors put before text; json has none, but readers pass over it.
+pub const BYTE_ORDER_MARK: &[u8; 3] = b"\xef\xbb\xbf";
+
 /// What a file's first bytes say.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Format {
@@ -94,7 +99,7 @@ const OTHERS: [(&[u8], &str, &str); 5] = [
 /// Decides on a file's format from (at least) its first few hundred bytes.
 pub fn sniff(head: &[u8]) -> Format {
     if head.is_empty() {
-        return other("an empty file", "was the recorder stopped before it wrote?");
+        return other(EMPTY, "was the recorder stopped before it wrote?");
     }
     if head.starts_with(OWN_MAGIC) {
         return Format::Own;
@@ -132,7 +137,8 @@ pub fn sniff(head: &[u8]) -> Format {
             "is it the right file?",
         );
     }
-    match head.iter().find(|b| !b.is_ascii_whitespace()) {
+    let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
+    match text.iter().find(|b| !b.is_ascii_whitespace()) {
         Some(b'[' | b'{') => Format::Json,
         _ => Format::Text,
     }

@@ -15,9 +15,9 @@ use std::rc::Rc;
 
 use rustix::fs::{Mode, OFlags};
 
-use super::HEAD;
 use super::layer::{BadStream, Decompress};
 use super::sniff::{Format, sniff};
+use super::{HEAD, unsupported};
 use crate::model::{About, Gap, Item, Items, LossCause, Meta, ReadError, Record};
 
 /// Streams within each other that are followed.
@@ -134,8 +134,13 @@ fn decompressed<'a>(path: &Path, mut input: Box<dyn BufRead + 'a>) -> Result<Unw
     loop {
         let (head, format) = look(&mut input, path)?;
         input = Box::new(Cursor::new(head).chain(input));
-        let Format::Compressed(compression) = format else {
-            break;
+        let compression = match format {
+            Format::Compressed(compression) => compression,
+            // What cannot be read need not be kept, however long it is.
+            Format::Other { looks, hint } => {
+                return Err(unsupported(&named(path, layers, cut.get()), &looks, hint));
+            }
+            _ => break,
         };
         if layers == MOST_LAYERS {
             return Err(ReadError::Unsupported {
@@ -152,17 +157,22 @@ fn decompressed<'a>(path: &Path, mut input: Box<dyn BufRead + 'a>) -> Result<Unw
         ));
     }
     let file = copy(path, &mut input)?;
+    Ok(Unwrapped {
+        file,
+        name: named(path, layers, cut.get()),
+        cut: cut.get(),
+    })
+}
+
+/// What messages call what is within all layers.
+fn named(path: &Path, layers: u32, cut: bool) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    match (layers, cut.get()) {
+    match (layers, cut) {
         (0, _) => {}
         (_, false) => name.push(" (decompressed)"),
         (_, true) => name.push(" (decompressed as far as it goes: it is cut off)"),
     }
-    Ok(Unwrapped {
-        file,
-        name: name.into(),
-        cut: cut.get(),
-    })
+    name.into()
 }
 
 /// A temporary file with all of `input`.
@@ -235,22 +245,38 @@ impl Record for CutOff {
 
     // Not items_in: where the gap is, is known at the end only.
     fn items(&mut self) -> Result<Items<'_>, ReadError> {
-        let last_ns = Rc::new(Cell::new(0));
-        let end_ns = Rc::clone(&last_ns);
+        let last = Rc::new(Cell::new((0, false)));
+        let end = Rc::clone(&last);
         let items = self.record.items()?.inspect(move |item| {
             if let Ok(item) = item {
-                last_ns.set(last_ns.get().max(item.times().1));
+                last.set((last.get().0.max(item.times().1), tells_cut(item)));
             }
         });
         let gap = std::iter::once_with(move || {
-            Ok(Item::Gap(Gap {
+            let (end_ns, told) = end.get();
+            let gap = Item::Gap(Gap {
                 target: None,
-                start_ns: end_ns.get(),
-                end_ns: end_ns.get(),
+                start_ns: end_ns,
+                end_ns,
                 events: None,
                 cause: LossCause::Damaged,
-            }))
-        });
+            });
+            (!told).then_some(Ok(gap))
+        })
+        .flatten();
         Ok(Box::new(items.chain(gap)))
     }
+}
+
+/// Whether the record within has found by itself that it breaks off here.
+fn tells_cut(item: &Item) -> bool {
+    matches!(
+        item,
+        Item::Gap(Gap {
+            target: None,
+            events: None,
+            cause: LossCause::Damaged,
+            ..
+        })
+    )
 }

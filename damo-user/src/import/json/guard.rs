@@ -4,12 +4,17 @@ use std::cell::Cell;
 use std::io::{self, Read};
 use std::rc::Rc;
 
+use crate::import::sniff::BYTE_ORDER_MARK;
+
 const BUFFER: usize = 64 << 10;
 /// More bytes without a quotation mark than any record has: a string or a
 /// number that would be kept as a whole.
 const MAX_STRING: u64 = 1 << 20;
 /// More than anything has that is kept as it is (filters of a scheme).
 const MAX_VALUE: u64 = 1 << 20;
+/// More text than all of them have in a file: a value takes some thirty times
+/// its text, and all are kept to the end.
+const MAX_KEPT: u64 = 256 << 10;
 
 /// How far reading has got, and how far it may.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +22,8 @@ pub struct Progress {
     /// Bytes that were read, up to a buffer ahead of what was understood.
     read: Rc<Cell<u64>>,
     limit: Rc<Cell<Option<u64>>>,
+    /// Bytes of text of the values that were kept.
+    kept: Rc<Cell<u64>>,
 }
 
 impl Progress {
@@ -29,6 +36,12 @@ impl Progress {
     /// The value has ended.
     pub fn kept(&self) {
         self.limit.set(None);
+    }
+
+    /// Whether a value of so many bytes may be kept beside the others.
+    pub fn has_room_for(&self, len: usize) -> bool {
+        self.kept.set(self.kept.get().saturating_add(len as u64));
+        self.kept.get() <= MAX_KEPT
     }
 }
 
@@ -48,6 +61,8 @@ pub struct Guard<R> {
     /// `raw` begins, and ends, in a margin.
     margin_before: bool,
     margin: bool,
+    /// Length of the byte-order mark with which `raw` begins.
+    mark: usize,
     /// Where the line began in which `raw` begins.
     line_start: u64,
     progress: Progress,
@@ -68,6 +83,7 @@ impl<R: Read> Guard<R> {
             at: 0,
             margin_before: false,
             margin: false,
+            mark: 0,
             line_start: 0,
             progress: Progress::default(),
             unquoted: 0,
@@ -83,7 +99,8 @@ impl<R: Read> Guard<R> {
     /// How many bytes of the input were given out, and how many of them are
     /// of the last line.
     pub fn place(&self) -> (u64, u64) {
-        let raw = self.raw.get(..self.len).unwrap_or_default();
+        let raw = self.raw.get(self.mark..self.len).unwrap_or_default();
+        // The mark is before it.
         let base = self.progress.read.get().saturating_sub(raw.len() as u64);
         let mut line_start = self.line_start;
         let (mut left, mut margin) = (self.at, self.margin_before);
@@ -124,9 +141,14 @@ impl<R: Read> Guard<R> {
             self.text.clear();
             self.margin_before = self.margin;
             self.len = self.read_raw()?;
-            let read = self.progress.read.get().saturating_add(self.len as u64);
-            self.progress.read.set(read);
+            let before = self.progress.read.get();
+            self.progress
+                .read
+                .set(before.saturating_add(self.len as u64));
             let raw = self.raw.get(..self.len).unwrap_or_default();
+            let marked = before == 0 && raw.starts_with(BYTE_ORDER_MARK);
+            self.mark = if marked { BYTE_ORDER_MARK.len() } else { 0 };
+            let raw = raw.get(self.mark..).unwrap_or_default();
             // An escaped one is part of a string.
             let quoted = raw.first() == Some(&b'"')
                 || raw

@@ -100,9 +100,21 @@ fn index<'de, A: MapAccess<'de>, T: TryFrom<i128>>(map: &mut A) -> Result<Option
 /// A value as it is.
 fn kept<'de, A: MapAccess<'de>>(map: &mut A, progress: &Progress) -> Result<Value, A::Error> {
     progress.keep();
-    let value = map.next_value();
+    let value: Result<Value, A::Error> = map.next_value();
     progress.kept();
-    value
+    let value = value?;
+    let len = match &value {
+        Value::Array(values) if values.is_empty() => 0,
+        Value::Array(_) | Value::Object(_) | Value::String(_) => value.to_string().len(),
+        // Not kept after all.
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    };
+    match progress.has_room_for(len) {
+        true => Ok(value),
+        false => Err(A::Error::custom(
+            "filters, goals and sources of all records together are longer than any record's",
+        )),
+    }
 }
 
 struct IntervalsSeed<'a>(&'a Progress);
