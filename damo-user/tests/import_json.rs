@@ -331,3 +331,29 @@ fn what_is_kept_of_all_records_is_bounded() {
     assert!(meta.targets.len() < 4, "{}", meta.targets.len());
     assert!(is_damage(items.last().unwrap()));
 }
+
+#[test]
+fn what_follows_compressed_json_is_told_and_a_wrong_checksum_costs_nothing() {
+    let text = r#"[{"target_id": 0, "snapshots": [{"start_time": "0", "end_time": "100",
+        "regions": [{"start": "0", "end": "4,096", "nr_accesses": {"samples": 1}, "age": null}]}]}]"#;
+    let mut packer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut packer, text.as_bytes()).unwrap();
+    let whole = packer.finish().unwrap();
+    let mut wrong = whole.clone();
+    *wrong.last_mut().unwrap() ^= 1;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("packed");
+    for (bytes, gaps) in [
+        (whole.clone(), 0),
+        (wrong, 1),
+        ([&whole[..], &whole[..]].concat(), 1),
+    ] {
+        std::fs::write(&path, bytes).unwrap();
+        let mut record = damo_user::import::open(&path).unwrap();
+        let items: Vec<_> = record.items().unwrap().map(|item| item.unwrap()).collect();
+        let is_gap =
+            |item: &&damo_user::model::Item| matches!(item, damo_user::model::Item::Gap(_));
+        assert_eq!(items.iter().filter(is_gap).count(), gaps);
+        assert_eq!(items.len() - gaps, 1, "the snapshot is whole");
+    }
+}

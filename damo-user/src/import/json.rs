@@ -14,6 +14,7 @@
 mod document;
 mod guard;
 mod head;
+mod inflate;
 mod region;
 mod snapshot;
 #[cfg(test)]
@@ -24,10 +25,9 @@ mod value;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
 
-use flate2::read::ZlibDecoder;
 use serde::de::DeserializeSeed;
 
 use super::ingest::{Ingest, Ingested, Target, in_temporary};
@@ -35,6 +35,10 @@ use crate::model::{Item, Meta, Origin, ReadError, TargetInfo, TargetKey};
 use document::{DocumentSeed, Taker, Walk};
 use guard::Guard;
 use head::Head;
+use inflate::Inflate;
+
+/// Compressed bytes that are read at a time.
+const BUFFER: usize = 64 << 10;
 
 /// Reads the peer's json.
 ///
@@ -51,7 +55,8 @@ pub fn open(path: &Path, mut file: File) -> Result<Ingested, ReadError> {
 /// As for [`open`].
 pub fn open_compressed(path: &Path, mut file: File) -> Result<Ingested, ReadError> {
     rewind(path, &mut file)?;
-    read(path, ZlibDecoder::new(file), "compressed json")
+    let unpacked = Inflate::new(BufReader::with_capacity(BUFFER, file));
+    read(path, unpacked, "compressed json")
 }
 
 fn rewind(path: &Path, file: &mut File) -> Result<(), ReadError> {
