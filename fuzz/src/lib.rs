@@ -43,18 +43,19 @@ pub fn read(file: &[u8]) {
     let Ok(mut reader) = Reader::from_source(Cursor::new(file), "fuzzed") else {
         return;
     };
-    let (mut first, mut count) = (None, 0u64);
+    let mut first = None;
     for item in reader.items().into_iter().flatten().map_while(Result::ok) {
         keeps_the_rules(&item);
         first.get_or_insert(item.times().0);
-        count += 1;
     }
     let time = first.unwrap_or(0)..first.unwrap_or(0).saturating_add(1000);
     let inside = reader.items_in(time.clone());
-    let inside = inside.into_iter().flatten().map_while(Result::ok);
-    let inside = inside.inspect(|item| assert!(touches(item, &time)));
-    // What a reader that jumps gives up on is told once more at most.
-    assert!(inside.count() as u64 <= 2 * count + 2);
+    // How many there are is not compared: an index that lies with a good
+    // checksum leads past an END at which the other way stops.
+    for item in inside.into_iter().flatten().map_while(Result::ok) {
+        keeps_the_rules(&item);
+        assert!(touches(&item, &time));
+    }
     let _ = verify(&mut reader);
 }
 
