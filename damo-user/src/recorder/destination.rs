@@ -147,22 +147,18 @@ impl Destination {
     /// segment when it is time.
     pub fn tick(&mut self, now_ns: u64) {
         let _ = self.writer.tick(now_ns);
-        let Some(segments) = &self.segments else {
+        let Some(segments) = self.segments.clone() else {
             return;
         };
+        let age_ns = now_ns.saturating_sub(self.began_ns);
+        let due = segments.rotation.is_due(self.writer.stats(), age_ns);
         if now_ns >= self.look_ns {
             self.look_ns = now_ns.saturating_add(LOOK_NS);
-            let segments = Arc::clone(segments);
             self.writer.sink_mut().then(move |_| {
                 segments.remove_old();
                 Ok(())
             });
         }
-        let age_ns = now_ns.saturating_sub(self.began_ns);
-        let due = self
-            .segments
-            .as_ref()
-            .is_some_and(|segments| segments.rotation.is_due(self.writer.stats(), age_ns));
         if due && now_ns >= self.retry_ns {
             self.retry_ns = now_ns.saturating_add(RETRY_NS);
             let rotated = self.rotate(now_ns);

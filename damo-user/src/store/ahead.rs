@@ -1,12 +1,8 @@
 //! Two cores for reading: see [`Reader::into_items`].
 
 use std::fs::File;
-use std::io;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
-
-use rustix::fs::{Mode, OFlags};
 
 use crate::model::{About, Items, Meta, ReadError, Record};
 
@@ -32,15 +28,5 @@ impl Record for ReadAhead {
 
     fn items_in(&mut self, time: Range<u64>) -> Result<Items<'_>, ReadError> {
         Ok(self.0.clone().into_items(Some(time)))
-    }
-}
-
-/// Opens a file for reading, unless it is something that would make us wait.
-pub(super) fn open_regular(path: &Path) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(io::Error::other("not a regular file")),
     }
 }

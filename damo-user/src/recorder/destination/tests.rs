@@ -29,12 +29,18 @@ fn snapshot(i: u64) -> Item {
     })
 }
 
-/// Records so many snapshots, at the pace of their times.
-fn record(path: &Path, snapshots: u64, rotation: Option<Rotation>) -> Stats {
+/// A record that has its name.
+fn begun(path: &Path, rotation: Option<Rotation>) -> Destination {
     let place = Place::create(path, 0o600, None, rotation).unwrap();
     let mut record = Destination::begin(place, &Meta::default()).unwrap();
     assert!(!path.exists(), "nothing is there yet");
     record.keep().unwrap();
+    record
+}
+
+/// Records so many snapshots, at the pace of their times.
+fn record(path: &Path, snapshots: u64, rotation: Option<Rotation>) -> Stats {
+    let mut record = begun(path, rotation);
     for i in 0..snapshots {
         // Time runs faster here than a disk may be.
         record.disks.iter().for_each(DiskState::wait_for_room);
@@ -139,9 +145,7 @@ fn a_segment_that_cannot_be_begun_leaves_the_last_one_open() {
         age: Some(Duration::from_secs(1)),
         ..Rotation::default()
     };
-    let place = Place::create(&path, 0o600, None, Some(rotation)).unwrap();
-    let mut record = Destination::begin(place, &Meta::default()).unwrap();
-    record.keep().unwrap();
+    let mut record = begun(&path, Some(rotation));
     // Something has its name.
     fs::create_dir(path.join(segment_name(1))).unwrap();
     for i in 0..40 {
@@ -194,9 +198,7 @@ fn what_is_too_old_goes_without_a_rotation() {
         keep_age: Some(Duration::ZERO),
         ..Rotation::default()
     };
-    let place = Place::create(&path, 0o600, None, Some(rotation)).unwrap();
-    let mut record = Destination::begin(place, &Meta::default()).unwrap();
-    record.keep().unwrap();
+    let mut record = begun(&path, Some(rotation));
     record.item(&snapshot(0));
     record.tick(0);
     record.tick(26_000 * MS);
@@ -222,9 +224,7 @@ fn a_full_queue_at_a_rotation_loses_nothing_silently() {
         age: Some(Duration::from_secs(1)),
         ..Rotation::default()
     };
-    let place = Place::create(&path, 0o600, None, Some(rotation)).unwrap();
-    let mut record = Destination::begin(place, &Meta::default()).unwrap();
-    record.keep().unwrap();
+    let mut record = begun(&path, Some(rotation));
     let samples = 4000 * 10;
     // As fast as can be: queues fill, rotations come meanwhile.
     for i in 0..4000 {
