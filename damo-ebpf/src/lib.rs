@@ -41,6 +41,116 @@ pub struct RingEvent {
     pub record: [u8; RECORD_BYTES],
 }
 
+/// Bytes of a tracepoint's record that a [`RingTold`] has room for: the longest
+/// that is copied is `damos_stat_after_apply_interval`'s, up to byte 72.
+pub const TOLD_BYTES: usize = 64;
+
+/// What else the kernel told, as it lies in the ring buffer among the events:
+/// the size of an item says which of the two it is.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct RingTold {
+    /// CLOCK_MONOTONIC, in nanoseconds.
+    pub time_ns: u64,
+    /// Thread id of the kdamond; the process's id in FORK and EXEC.
+    pub kdamond: u32,
+    /// One of [`told`].
+    pub kind: u32,
+    /// A tracepoint's record from [`RECORD_FROM`] on, or numbers of 8 bytes;
+    /// zeros after it.
+    pub record: [u8; TOLD_BYTES],
+}
+
+/// What a [`RingTold`] is about, and what its bytes are.
+pub mod told {
+    /// Record of `damon_monitor_intervals_tune`.
+    pub const TUNED: u32 = 1;
+    /// Record of `damos_esz`.
+    pub const QUOTA: u32 = 2;
+    /// Record of `damos_stat_after_apply_interval`.
+    pub const SCHEME: u32 = 3;
+    /// Record of `damos_before_apply`.
+    pub const APPLIED: u32 = 4;
+    /// Numbers: a [`Context`](super::Context), which has changed.
+    pub const CONTEXT: u32 = 5;
+    /// Numbers: a target's id, and the id of its process, which has changed.
+    pub const TARGET: u32 = 6;
+    /// Number: id of the process that a followed process has begun.
+    pub const FORK: u32 = 7;
+    /// The process has the followed name since its `exec`.
+    pub const EXEC: u32 = 8;
+    /// The first thread of a followed process has ended.
+    pub const EXIT: u32 = 9;
+}
+
+/// What the kernel's own structures say of a kdamond's context.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Context {
+    /// Sampling interval, in microseconds.
+    pub sample_us: u64,
+    /// Aggregation interval.
+    pub aggr_us: u64,
+    /// Update interval.
+    pub update_us: u64,
+    /// Fewest regions.
+    pub min_regions: u64,
+    /// Most regions.
+    pub max_regions: u64,
+    /// Operations set: 0 vaddr, 1 fvaddr, 2 paddr.
+    pub ops: u64,
+    /// Bytes that one unit of an address means; 0 before 6.18, which is 1.
+    pub addr_unit: u64,
+}
+
+/// The operations set of physical addresses, which has no processes.
+pub const OPS_PADDR: u64 = 2;
+
+/// Where things lie in the running kernel's structures, in bytes, by its BTF.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offsets {
+    /// 1 if the rest is known; otherwise nothing is read.
+    pub known: u32,
+    /// `task_struct.worker_private`.
+    pub worker_private: u32,
+    /// `kthread.data`.
+    pub data: u32,
+    /// `damon_ctx.kdamond`.
+    pub kdamond: u32,
+    /// `damon_ctx.attrs.sample_interval`.
+    pub sample: u32,
+    /// `damon_ctx.attrs.aggr_interval`.
+    pub aggr: u32,
+    /// `damon_ctx.attrs.ops_update_interval`.
+    pub update: u32,
+    /// `damon_ctx.attrs.min_nr_regions`.
+    pub min_regions: u32,
+    /// `damon_ctx.attrs.max_nr_regions`.
+    pub max_regions: u32,
+    /// `damon_ctx.ops.id`.
+    pub ops: u32,
+    /// `damon_ctx.addr_unit`; 0 where there is none.
+    pub addr_unit: u32,
+    /// `damon_ctx.adaptive_targets`.
+    pub targets: u32,
+    /// `damon_target.list`.
+    pub list: u32,
+    /// `damon_target.pid`.
+    pub pid: u32,
+    /// `pid.numbers[0].nr`.
+    pub nr: u32,
+}
+
+/// Targets of a context whose processes are looked up.
+pub const LOOKED_UP: u64 = 64;
+
+/// Most processes whose forks can be followed at once.
+pub const MAX_FOLLOWED: u32 = 65_536;
+
+/// Length of a process's name, with its zero.
+pub const NAME_BYTES: usize = 16;
+
 /// What the program does with a kdamond's events.
 pub mod mode {
     /// Dropped without being counted.
@@ -73,6 +183,12 @@ pub struct Kdamond {
     pub unseen: u64,
     /// Times that user space was notified.
     pub wakeups: u64,
+    /// What else arrived: items of [`RingTold`].
+    pub told: u64,
+    /// Of those, what did not fit into the ring.
+    pub told_lost: u64,
+    /// The context, as it was told last.
+    pub context: Context,
 }
 
 impl Kdamond {
@@ -81,8 +197,10 @@ impl Kdamond {
     ///
     /// It must be told of every event, lost ones too: it knows no time. So it
     /// is no rule for text, from which lines may be missing.
+    ///
+    /// Gives whether a snapshot begins with it.
     #[inline(always)]
-    pub fn follow(&mut self, target_id: u64, nr_regions: u32, start: u64) {
+    pub fn follow(&mut self, target_id: u64, nr_regions: u32, start: u64) -> bool {
         let continues = self.left > 0
             && self.target_id == target_id
             && self.nr_regions == nr_regions
@@ -97,6 +215,7 @@ impl Kdamond {
         self.left = self.left.saturating_sub(1);
         self.start = start;
         self.seen += 1;
+        !continues
     }
 }
 

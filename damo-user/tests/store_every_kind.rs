@@ -90,6 +90,7 @@ fn sample() -> Vec<u8> {
         it.extra = Some(Box::new(Extra {
             filter_passed: vec![Some(i); it.regions.len()],
             probe_hits: vec![vec![1, 2]; it.regions.len()],
+            age_unit_us: Some(i + 1),
             total_bytes: Some(5),
             scheme_stats: Some(BTreeMap::from([("nr_tried".to_owned(), i)])),
         }));

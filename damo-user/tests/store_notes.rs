@@ -171,6 +171,7 @@ proptest! {
                     true => hits,
                     false => Vec::new(),
                 },
+                age_unit_us: total.map(|it| u64::from(it) + 1),
                 total_bytes: total.map(u64::from),
                 scheme_stats: stats.map(|full| match full {
                     true => BTreeMap::from([("nr_tried".to_owned(), i as u64), ("qt_exceeds".to_owned(), u64::MAX)]),
@@ -191,6 +192,7 @@ fn a_split_snapshot_keeps_what_its_tried_regions_tell() {
     let mut giant = giant(40_000);
     giant.extra = Some(Box::new(Extra {
         filter_passed: (0..40_000).map(|i| (i > 20_000).then_some(i)).collect(),
+        age_unit_us: Some(200_000),
         total_bytes: Some(7),
         ..Extra::default()
     }));

@@ -129,5 +129,8 @@ fn kind(what: &Known) -> &'static str {
         Known::Tuned(_) => "tuned intervals",
         Known::Applied(_) => "scheme applied",
         Known::Scheme(_) => "scheme counters",
+        Known::Quota(_) => "scheme quotas",
+        Known::Happened(_) => "events",
+        Known::Summed(_) => "summaries",
     }
 }

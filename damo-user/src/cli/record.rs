@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 
-use super::Outcome;
 use super::request::{Request, RequestArgs};
 use super::rotate::RotateArgs;
+use super::{Outcome, UsageError};
+use crate::control::{Module, System, others};
 use crate::model::units::{self, TimeUnit};
-use crate::recorder::{self, Ended, Plan, Report};
+use crate::recorder::{self, Ended, Plan, Report, Scope, Which};
 use crate::source;
 use crate::sys::command_line::CommandLine;
 use crate::sys::output;
@@ -22,10 +24,38 @@ Examples:
   sudo damo record \"sleep 5\"             a command, from its first instruction on
   sudo damo record $(pidof postgres)     running processes
   sudo damo record paddr --timeout 60s   all physical memory, for a minute
+  sudo damo record ongoing               whatever DAMON is doing, untouched
 Then: damo report heats --heatmap stdout, damo report wss, damo report raw")]
 pub struct Args {
     #[command(flatten)]
     request: RequestArgs,
+
+    /// Record this kdamond of sysfs, which runs already
+    #[arg(long, value_name = "N", group = "which")]
+    kdamond: Option<usize>,
+
+    /// Record a module's kdamond, which runs already
+    #[arg(long, value_name = "MODULE", group = "which")]
+    module: Option<ModuleArg>,
+
+    /// Watch what the processes begin, too (as by default)
+    #[arg(long = "include_child_tasks", visible_alias = "include-child-tasks")]
+    include_child_tasks: bool,
+
+    /// Watch only the processes themselves
+    #[arg(
+        long = "exclude_child_tasks",
+        visible_alias = "exclude-child-tasks",
+        conflicts_with = "include_child_tasks"
+    )]
+    exclude_child_tasks: bool,
+
+    /// Record each region that a scheme is about to be applied to, too
+    #[arg(
+        long = "schemes_target_regions",
+        visible_alias = "schemes-target-regions"
+    )]
+    schemes_target_regions: bool,
 
     /// File to write (a folder with --rotate); an older one is kept as FILE.old
     #[arg(short, long, value_name = "FILE", default_value = "damon.data")]
@@ -65,13 +95,22 @@ pub fn run(args: Args, stdout: &mut dyn Write) -> Result<Outcome> {
     if args.debug_bpf {
         print_log();
     }
-    let request = args.request.request()?;
-    if args.request.dry_run {
-        return request.print(stdout);
-    }
     let out = args.out.clone();
-    let plan = args.plan(request)?;
-    announce(plan.command.as_ref());
+    let scope = match args.ongoing()? {
+        Some(which) => Scope::Ongoing(which),
+        None => {
+            let request = args.request.request()?;
+            if args.request.dry_run {
+                return request.print(stdout);
+            }
+            args.ours(request)
+        }
+    };
+    announce(match &scope {
+        Scope::Ours { command, .. } => command.as_ref(),
+        Scope::Ongoing(_) => None,
+    });
+    let plan = args.plan(scope)?;
     let debug = plan.tap.debug;
     let report = recorder::record(plan)?;
     if debug {
@@ -107,13 +146,17 @@ fn summarize(out: &std::path::Path, report: &Report) {
     let stats = &report.stats;
     let _ = writeln!(
         stderr(),
-        "{}: {} snapshots, {} region samples, {} in {:.1} s, {} lost",
+        "{}: {} snapshots, {} region samples, {} in {:.1} s, {} lost{}",
         out.display(),
         units::format_number(stats.snapshots),
         units::format_number(stats.samples),
         units::format_size(stats.bytes as f64),
         report.duration.as_secs_f64(),
         units::format_number(stats.lost),
+        match report.left_out {
+            0 => String::new(),
+            samples => format!(", {} left out", units::format_number(samples)),
+        },
     );
 }
 
@@ -128,24 +171,84 @@ pub fn announce(command: Option<&CommandLine>) {
 }
 
 impl Args {
-    fn plan(self, request: Request) -> Result<Plan> {
-        Ok(Plan {
-            rotation: self.rotate.rotation()?,
+    /// What runs already, if that is to be recorded.
+    fn ongoing(&self) -> Result<Option<Which>> {
+        let which = match (self.kdamond, self.module) {
+            (Some(index), _) => Some(Which::Index(index)),
+            (_, Some(module)) => Some(Which::Of(module.into())),
+            _ if self.request.is_ongoing()? => Some(Which::All),
+            _ if self.request.is_bare() && something_runs() => {
+                let _ = writeln!(
+                    stderr(),
+                    "damo: DAMON runs, and is recorded as it is; `damo record paddr` would be a recording of its own"
+                );
+                Some(Which::All)
+            }
+            _ => None,
+        };
+        if which.is_some() && !self.request.is_bare() && !self.request.is_ongoing()? {
+            let text = "--kdamond, --module: what runs already is recorded as it is; leave the target and its parameters out";
+            return Err(UsageError(text.to_owned()).into());
+        }
+        Ok(which)
+    }
+
+    fn ours(&self, request: Request) -> Scope {
+        Scope::Ours {
             params: request.params,
             command: request.command,
+            as_root: self.request.as_root,
+            children: !self.exclude_child_tasks,
+            options: request.options,
+        }
+    }
+
+    fn plan(self, scope: Scope) -> Result<Plan> {
+        Ok(Plan {
+            scope,
+            rotation: self.rotate.rotation()?,
             out: self.out,
             mode: self.output_permission,
             timeout: self.timeout,
-            as_root: self.request.as_root,
-            options: request.options,
             tap: source::Options {
                 ring_bytes: self.ring,
                 debug: self.debug_bpf,
+                wanted: source::Wanted {
+                    applied: self.schemes_target_regions,
+                    ..source::Wanted::default()
+                },
             },
             command_line: std::env::args_os()
                 .map(|arg| arg.to_string_lossy().into_owned())
                 .collect(),
         })
+    }
+}
+
+/// Whether any kdamond runs.
+fn something_runs() -> bool {
+    others::kdamond_threads(&System::live()).is_ok_and(|threads| !threads.is_empty())
+}
+
+/// DAMON's modules, as typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ModuleArg {
+    #[value(alias = "damon_stat")]
+    Stat,
+    #[value(alias = "damon_reclaim")]
+    Reclaim,
+    #[value(alias = "damon_lru_sort", alias = "lru-sort")]
+    #[value(name = "lru_sort")]
+    LruSort,
+}
+
+impl From<ModuleArg> for Module {
+    fn from(typed: ModuleArg) -> Module {
+        match typed {
+            ModuleArg::Stat => Module::Stat,
+            ModuleArg::Reclaim => Module::Reclaim,
+            ModuleArg::LruSort => Module::LruSort,
+        }
     }
 }
 

@@ -74,6 +74,29 @@ pub struct Request {
 }
 
 impl RequestArgs {
+    /// Whether what runs already is meant.
+    ///
+    /// # Errors
+    /// It is, and parameters were typed that would change it.
+    pub fn is_ongoing(&self) -> Result<bool, UsageError> {
+        let words = self.what.words();
+        if !matches!(words.as_slice(), [only] if only == "ongoing") {
+            return Ok(false);
+        }
+        match self.what.params.is_empty() {
+            true => Ok(true),
+            false => Err(UsageError(
+                "ongoing: records DAMON as it runs; leave the parameters out, or change them with damo tune"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    /// Whether nothing at all was said of what to watch, and how.
+    pub fn is_bare(&self) -> bool {
+        self.what.is_empty() && !self.force && !self.pause_damon_stat && !self.dry_run
+    }
+
     /// What may be done to others.
     pub fn options(&self) -> Options {
         Options {

@@ -84,6 +84,11 @@ impl TargetArgs {
         Ok(Deduction::Target(deduced, command))
     }
 
+    /// Whether neither a target nor parameters were typed.
+    pub fn is_empty(&self) -> bool {
+        self.words().is_empty() && self.params.is_empty()
+    }
+
     /// The target's words: also those that an option of many words took.
     pub fn words(&self) -> Vec<OsString> {
         let swallowed = self.params.swallowed().iter().map(OsString::from);

@@ -23,6 +23,7 @@ mod session;
 mod stop;
 mod sysfs;
 mod system;
+mod targets;
 mod tune;
 mod undo;
 

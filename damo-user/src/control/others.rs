@@ -26,6 +26,10 @@ pub struct Kdamond {
     pub targets: Vec<TargetInfo>,
     /// Its intervals, as far as its files say.
     pub intervals: Option<Intervals>,
+    /// Whether DAMON tunes them by itself.
+    pub tuned: bool,
+    /// Bytes that a unit of its addresses means.
+    pub addr_unit: u64,
 }
 
 impl fmt::Display for Kdamond {
@@ -154,6 +158,10 @@ fn kdamond(tree: &Tree, proc: &Tree, index: usize) -> Kdamond {
             update_us: interval("update")?,
         })
     };
+    let goal = tree.read_number::<u64>(format!(
+        "{context}/monitoring_attrs/intervals/intervals_goal/aggrs"
+    ));
+    let unit = tree.read_number(format!("{context}/addr_unit"));
     let ops = tree.read(format!("{context}/operations")).ok();
     let nr_targets = tree.read_number::<u64>(format!("{context}/targets/nr_targets"));
     let targets = (0..nr_targets.unwrap_or(0)).map(|target_id| {
@@ -176,6 +184,8 @@ fn kdamond(tree: &Tree, proc: &Tree, index: usize) -> Kdamond {
         targets: targets.collect(),
         ops,
         intervals: intervals(),
+        tuned: goal.is_ok_and(|aggrs| aggrs > 0),
+        addr_unit: unit.unwrap_or(1),
     }
 }
 

@@ -156,8 +156,8 @@ impl Tuning {
                 wanted: params.kdamonds.len(),
             });
         }
-        self.check_namespace(params)?;
-        self.check_processes(params)?;
+        check_namespace(params)?;
+        check_running(&self.system, params, &self.running)?;
         let features = Features::read(&self.tree, self.system.release)?;
         let mut writes = plan_params(params, &features, Scope::Running)?;
         for &index in &self.running {
@@ -282,31 +282,6 @@ impl Tuning {
         Ok(())
     }
 
-    /// A commit looks process ids up in the first namespace, whatever ours is.
-    fn check_namespace(&self, params: &Params) -> Result<(), ControlError> {
-        let namespace = std::fs::read_link("/proc/self/ns/pid");
-        let ours = namespace.map_or(true, |name| name.as_os_str() == INIT_PID_NAMESPACE);
-        match ours || params.pids().is_empty() {
-            true => Ok(()),
-            false => Err(ControlError::PidNamespace),
-        }
-    }
-
-    /// A target that has ended would be refused, and end the kdamond up to 6.13.
-    fn check_processes(&self, params: &Params) -> Result<(), ControlError> {
-        let proc = self.system.proc_tree();
-        let contexts = params.contexts();
-        let mut pids = contexts
-            .filter(|(index, ..)| self.running.contains(index))
-            .flat_map(|(.., context)| &context.targets)
-            .filter(|target| !target.obsolete)
-            .filter_map(|target| target.pid);
-        match pids.find(|pid| !proc.exists(pid.to_string())) {
-            Some(pid) => Err(ControlError::NoProcess(pid)),
-            None => Ok(()),
-        }
-    }
-
     /// After a commit has taken targets away, their folders have to go, too: the
     /// next commit would take others away by their numbers.
     fn forget_obsolete(&self, params: &Params) -> Result<(), ControlError> {
@@ -325,6 +300,35 @@ impl Tuning {
             self.tree.write(path, &value)?;
         }
         Ok(())
+    }
+}
+
+/// A commit looks process ids up in the first namespace, whatever ours is.
+pub(super) fn check_namespace(params: &Params) -> Result<(), ControlError> {
+    let namespace = std::fs::read_link("/proc/self/ns/pid");
+    let ours = namespace.map_or(true, |name| name.as_os_str() == INIT_PID_NAMESPACE);
+    match ours || params.pids().is_empty() {
+        true => Ok(()),
+        false => Err(ControlError::PidNamespace),
+    }
+}
+
+/// A target that has ended would be refused, and end the kdamond up to 6.13.
+pub(super) fn check_running(
+    system: &System,
+    params: &Params,
+    running: &[usize],
+) -> Result<(), ControlError> {
+    let proc = system.proc_tree();
+    let contexts = params.contexts();
+    let mut pids = contexts
+        .filter(|(index, ..)| running.contains(index))
+        .flat_map(|(.., context)| &context.targets)
+        .filter(|target| !target.obsolete)
+        .filter_map(|target| target.pid);
+    match pids.find(|pid| !proc.exists(pid.to_string())) {
+        Some(pid) => Err(ControlError::NoProcess(pid)),
+        None => Ok(()),
     }
 }
 

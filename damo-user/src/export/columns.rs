@@ -85,7 +85,7 @@ fn access_hz(cell: Cell<'_>) -> Option<f64> {
 
 fn age_us(cell: Cell<'_>) -> Option<u64> {
     let age = u64::from(cell.row.region?.age?);
-    age.checked_mul(cell.about.intervals?.aggr_us)
+    age.checked_mul(cell.about.age_unit_us?)
 }
 
 const fn column(name: &'static str, kind: Kind, get: for<'a> fn(Cell<'a>) -> Value<'a>) -> Column {

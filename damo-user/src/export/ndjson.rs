@@ -264,6 +264,34 @@ fn of_note(note: &Note, wall: &Wall) -> Value {
                 "nr_snapshots": counts.nr_snapshots,
             }),
         ),
+        Known::Quota(quota) => (
+            "quota",
+            json!({
+                "kdamond": quota.kdamond,
+                "context": quota.context,
+                "scheme": quota.scheme,
+                "effective_bytes": quota.bytes,
+            }),
+        ),
+        Known::Happened(it) => (
+            "event",
+            json!({
+                "kdamond": it.kdamond,
+                "target_id": it.target_id.map(exact),
+                "what": it.what.name(),
+                "value": exact(it.value),
+            }),
+        ),
+        Known::Summed(it) => (
+            "summary",
+            json!({
+                "kdamond": it.target.kdamond,
+                "target_id": exact(it.target.target_id),
+                "of": it.of,
+                "bucket": it.bucket,
+                "value": exact(it.value),
+            }),
+        ),
     };
     let mut object = Map::new();
     object.insert("type".to_owned(), kind.into());

@@ -28,6 +28,8 @@ pub(super) struct About {
     pub start_ns: u64,
     pub end_ns: u64,
     pub intervals: Option<Intervals>,
+    /// What an age of 1 means.
+    pub age_unit_us: Option<u64>,
 }
 
 /// What a row alone has.
@@ -127,6 +129,7 @@ fn add_snapshot(
         start_ns: snapshot.start_ns,
         end_ns: snapshot.end_ns,
         intervals: snapshot.intervals,
+        age_unit_us: snapshot.age_unit_us(),
     });
     // On the first row alone, so that a sum over all rows is right.
     let mut missing = (snapshot.missing > 0).then_some(u64::from(snapshot.missing));
@@ -166,6 +169,7 @@ fn add_gap(gap: &Gap, progress: Progress, table: &mut dyn Table) -> Result<(), E
         start_ns: gap.start_ns,
         end_ns: gap.end_ns,
         intervals: None,
+        age_unit_us: None,
     });
     table.row(Row {
         kind: "gap",

@@ -47,6 +47,27 @@ pub struct TargetInfo {
     pub origin: Option<Origin>,
 }
 
+/// A kdamond that is recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KdamondInfo {
+    /// Its thread id.
+    pub tid: u32,
+    /// What it is known by: `kdamond 0` (of sysfs), `DAMON_STAT`…; empty where
+    /// that is not known.
+    pub name: String,
+    /// Operations set.
+    pub ops: Option<Ops>,
+    /// Intervals when its recording began.
+    pub intervals: Option<Intervals>,
+    /// Whether DAMON tunes them by itself.
+    pub tuned: bool,
+    /// Fewest and most regions.
+    pub nr_regions: Option<(u64, u64)>,
+    /// Whether another program set it up.
+    pub foreign: bool,
+}
+
 /// Where DAMON's folders have a target, in the peer's terms.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -109,6 +130,9 @@ pub struct Meta {
     pub intervals: Option<Intervals>,
     /// Fewest and most regions that DAMON was told to use.
     pub nr_regions: Option<(u64, u64)>,
+    /// Every kdamond of a record that may have several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kdamonds: Vec<KdamondInfo>,
     /// What was watched.
     pub targets: Vec<TargetInfo>,
     /// The tracepoint's `format` text, that says how events were decoded.

@@ -8,9 +8,10 @@ mod snapshot;
 pub mod units;
 
 pub use intervals::Intervals;
-pub use meta::{Meta, Ops, Origin, TargetInfo};
+pub use meta::{KdamondInfo, Meta, Ops, Origin, TargetInfo};
 pub use note::{
-    Applied, CpuTime, Known, Mapping, Note, ProcessMemory, SchemeCounts, SystemMemory, Tuned,
+    Applied, CpuTime, Happened, Happening, Known, Mapping, Note, ProcessMemory, Quota,
+    SchemeCounts, Summed, SystemMemory, Tuned,
 };
 pub use record::{About, Items, ReadError, Record, touches};
 pub use snapshot::{Extra, Gap, Item, LossCause, Region, Snapshot, TargetKey};

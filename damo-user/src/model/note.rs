@@ -33,6 +33,12 @@ pub enum Known {
     Applied(Applied),
     /// What a scheme has done so far.
     Scheme(SchemeCounts),
+    /// What a scheme may do.
+    Quota(Quota),
+    /// Something happened to the monitoring, or to the recording.
+    Happened(Happened),
+    /// Part of a summary of what was monitored and not kept.
+    Summed(Summed),
 }
 
 /// A mapping of a process.
@@ -142,4 +148,122 @@ pub struct SchemeCounts {
     pub qt_exceeds: u64,
     /// Snapshots that it was tried on.
     pub nr_snapshots: u64,
+}
+
+/// What a scheme's quota allows from now on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Thread id of the kdamond.
+    pub kdamond: u32,
+    /// Index of the context in its kdamond.
+    pub context: u32,
+    /// Index of the scheme in its context.
+    pub scheme: u32,
+    /// Bytes in each of the quota's windows (`effective_bytes`).
+    pub bytes: u64,
+}
+
+/// Something that happened to the monitoring, or to the recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Happened {
+    /// Thread id of the kdamond; 0: the whole recording.
+    pub kdamond: u32,
+    /// Which of its targets, if it is about one.
+    pub target_id: Option<u64>,
+    /// What.
+    pub what: Happening,
+    /// A number, by what happened.
+    pub value: u64,
+}
+
+/// What can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Happening {
+    /// The kdamond is recorded from now on.
+    Began,
+    /// The kdamond runs no more.
+    Ended,
+    /// Nothing was monitored from the time in `value` (nanoseconds of the
+    /// record's clock) until now: a pause, or watermarks.
+    Silent,
+    /// The target's process is gone. DAMON may go on reporting its regions as
+    /// idle: these are not in the record.
+    TargetGone,
+    /// So many things that the kernel told beside regions did not fit into the
+    /// ring.
+    Untold,
+    /// So many region samples were left out since the last such note: filters.
+    FilteredOut,
+    /// So many region samples were left out since the last such note: their
+    /// process was gone.
+    DeadOut,
+    /// So many region samples were left out or merged into others since the
+    /// last such note, to keep to `--max-cpu`.
+    DetailOut,
+    /// From now on, the record has this level of detail (0: all of it).
+    Detail,
+    /// What a later version knows.
+    Other(u8),
+}
+
+impl Happening {
+    const CODES: [Happening; 9] = [
+        Happening::Began,
+        Happening::Ended,
+        Happening::Silent,
+        Happening::TargetGone,
+        Happening::Untold,
+        Happening::FilteredOut,
+        Happening::DeadOut,
+        Happening::DetailOut,
+        Happening::Detail,
+    ];
+
+    /// Its number in record files.
+    pub fn code(self) -> u8 {
+        match self {
+            Happening::Other(code) => code,
+            known => {
+                let place = Happening::CODES.iter().position(|it| *it == known);
+                place
+                    .and_then(|it| u8::try_from(it).ok())
+                    .unwrap_or(u8::MAX)
+            }
+        }
+    }
+
+    /// A word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Happening::Began => "kdamond_began",
+            Happening::Ended => "kdamond_ended",
+            Happening::Silent => "not_monitored_since_ns",
+            Happening::TargetGone => "target_gone",
+            Happening::Untold => "untold",
+            Happening::FilteredOut => "filtered_out",
+            Happening::DeadOut => "left_out_target_gone",
+            Happening::DetailOut => "left_out_max_cpu",
+            Happening::Detail => "detail",
+            Happening::Other(_) => "other",
+        }
+    }
+
+    /// What has this number.
+    pub fn of_code(code: u8) -> Happening {
+        let known = Happening::CODES.get(usize::from(code));
+        known.copied().unwrap_or(Happening::Other(code))
+    }
+}
+
+/// One number of a summary: see `docs/FORMAT.md`, SUMMARY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summed {
+    /// Of which target.
+    pub target: TargetKey,
+    /// Which distribution.
+    pub of: u8,
+    /// Which of its buckets.
+    pub bucket: u32,
+    /// What lies in it since the summary before.
+    pub value: u64,
 }

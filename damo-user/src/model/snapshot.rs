@@ -56,8 +56,8 @@ pub struct Snapshot {
     pub extra: Option<Box<Extra>>,
 }
 
-/// What a snapshot of tried regions tells beside its regions (sysfs's
-/// `tried_regions`, the peer's json).
+/// What a snapshot tells beside its regions if it is one of tried regions (sysfs's
+/// `tried_regions`, the peer's json), or if DAMON has just tuned its intervals.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extra {
     /// Bytes of each region that passed a scheme's filters. Empty, or as long
@@ -67,11 +67,20 @@ pub struct Extra {
     pub probe_hits: Vec<Vec<u32>>,
     /// Bytes of all regions, where that is not the sum of those that are here.
     pub total_bytes: Option<u64>,
+    /// What an age of 1 means, in microseconds, where that is not the aggregation
+    /// interval: DAMON has tuned its intervals at the end of the aggregation.
+    pub age_unit_us: Option<u64>,
     /// Counters of the scheme, by name (`nr_tried`…).
     pub scheme_stats: Option<BTreeMap<String, u64>>,
 }
 
 impl Snapshot {
+    /// What an age of 1 means, in microseconds; `None` where nothing tells.
+    pub fn age_unit_us(&self) -> Option<u64> {
+        let told = self.extra.as_ref().and_then(|extra| extra.age_unit_us);
+        told.or(self.intervals.map(|intervals| intervals.aggr_us))
+    }
+
     /// Length of the aggregation, in nanoseconds.
     pub fn duration_ns(&self) -> u64 {
         self.end_ns.saturating_sub(self.start_ns)

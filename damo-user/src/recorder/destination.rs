@@ -138,6 +138,11 @@ impl Destination {
         let _ = self.writer.target(target);
     }
 
+    /// Says anew what is known of the recording; as for targets.
+    pub fn meta(&mut self, meta: &Meta) {
+        let _ = self.writer.meta(meta);
+    }
+
     /// Tells what both clocks show.
     pub fn clock(&mut self) {
         let _ = self.writer.clock(clock::monotonic_ns(), clock::wall_ns());

@@ -56,11 +56,9 @@ pub enum RecordError {
     /// The targets.
     #[error(transparent)]
     Watch(#[from] WatchError),
-    /// More than one kdamond.
-    #[error(
-        "these parameters have {0} kdamonds; a record holds one kdamond's: record them one by one"
-    )]
-    Kdamonds(usize),
+    /// There is nothing to record.
+    #[error("{0}: nothing to record; name what to watch, or switch DAMON on first (damo start)")]
+    NothingRuns(String),
     /// Who asked for it is unclear.
     #[error(transparent)]
     Caller(#[from] CallerError),

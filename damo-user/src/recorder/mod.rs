@@ -1,17 +1,20 @@
-//! Records live samples into a file: sets DAMON up, taps its tracepoint, writes
-//! what comes, and puts everything back on every way out.
+//! Records live samples into a file: sets DAMON up or takes it as it runs, taps
+//! its tracepoints, writes what comes, and puts everything back on every way out.
 //!
 //! Order matters: the tap is attached before DAMON is switched on, so that the
 //! first aggregation is recorded; a command is held before its first
 //! instruction until DAMON watches it; at the end DAMON is switched off, the
 //! ring drained and the counters read before the file is closed.
 
+mod children;
 mod destination;
 mod error;
+mod kdamonds;
 mod progress;
 mod pump;
 mod retention;
 mod spool;
+mod targets;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -20,34 +23,55 @@ use damo_ebpf::Kdamond;
 
 use crate::control::params::{Context, Params};
 use crate::control::{Options as ControlOptions, Session, System, others};
-use crate::model::{Meta, TargetInfo};
+use crate::model::{KdamondInfo, Meta, Ops, TargetInfo};
 use crate::source::{Assembler, Options as TapOptions, Tap};
 use crate::store::Stats;
 use crate::sys::caller::Caller;
-use crate::sys::child;
+use crate::sys::child::{self, Running};
 use crate::sys::clock;
 use crate::sys::command_line::CommandLine;
 use crate::sys::host::Host;
-use crate::sys::process::Process;
 use crate::watch::{self, Signals, Watched};
 
+use children::Children;
 use destination::{Destination, Place};
 pub use error::RecordError;
+use kdamonds::Kdamonds;
+pub use kdamonds::Which;
 pub use pump::Ended;
 use pump::Pump;
 pub use retention::Rotation;
+use targets::{Targets, name_of};
 
 /// How long a command that damo started may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// What is recorded.
+#[derive(Clone, Debug)]
+pub enum Scope {
+    /// DAMON as these say, of one kdamond, with [`Watched::stand_in`] for the
+    /// command's pid.
+    Ours {
+        /// The parameters.
+        params: Params,
+        /// What to start.
+        command: Option<CommandLine>,
+        /// Run it as root even if somebody else asked through sudo.
+        as_root: bool,
+        /// Watch the children of the processes, too.
+        children: bool,
+        /// What may be done to others' use of DAMON.
+        options: ControlOptions,
+    },
+    /// What runs already, or will: nothing of it is changed.
+    Ongoing(Which),
+}
+
 /// Everything a recording needs to know beforehand.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// DAMON's parameters, of one kdamond, with [`Watched::stand_in`] for the
-    /// command's pid.
-    pub params: Params,
-    /// What to start.
-    pub command: Option<CommandLine>,
+    /// What is recorded.
+    pub scope: Scope,
     /// Where to write.
     pub out: PathBuf,
     /// Permission bits of the file.
@@ -56,10 +80,6 @@ pub struct Plan {
     pub rotation: Option<Rotation>,
     /// When to end, if nothing else ends the recording before.
     pub timeout: Option<Duration>,
-    /// Run the command as root even if somebody else asked through sudo.
-    pub as_root: bool,
-    /// What may be done to others' use of DAMON.
-    pub options: ControlOptions,
     /// The tap's settings.
     pub tap: TapOptions,
     /// damo's own command line, for the record.
@@ -73,7 +93,9 @@ pub struct Report {
     pub ended: Ended,
     /// What the file holds, and how much was lost.
     pub stats: Stats,
-    /// What the BPF program counted.
+    /// Region samples that were left out on purpose.
+    pub left_out: u64,
+    /// What the BPF program counted, in all.
     pub counters: Kdamond,
     /// Length of the recording.
     pub duration: Duration,
@@ -91,74 +113,65 @@ pub fn record(plan: Plan) -> Result<Report, RecordError> {
     runtime.block_on(run(plan))
 }
 
-async fn run(mut plan: Plan) -> Result<Report, RecordError> {
+async fn run(plan: Plan) -> Result<Report, RecordError> {
     // Caught from here on: a signal during set-up must not skip putting back.
     let mut signals = Signals::listen().map_err(RecordError::Runtime)?;
     let system = System::live();
-    Session::check(&system, plan.options)?;
-    let context = plan.context()?.clone();
     let caller = Caller::from_env()?;
-    let owner = caller.as_ref().map(Caller::owner);
-    // Each of these takes itself back when it is dropped: the file, which has
-    // no name yet, is gone; the command is killed; DAMON is put back.
-    let place = Place::create(&plan.out, plan.mode, owner, plan.rotation)?;
-    let run_as = caller.as_ref().filter(|_| !plan.as_root);
-    let watched = Watched::find(&mut plan.params, plan.command.as_ref(), run_as)?;
-    let mut session = Session::prepare(&system, &plan.params, plan.options)?;
-    let mut tap = Tap::attach(&others::kdamond_threads(&system)?, &plan.tap)?;
-
-    let mut assembler = Assembler::new(context.fixed_intervals(), context.addr_unit);
-    let (mono_ns, wall_ns) = (clock::monotonic_ns(), clock::wall_ns());
-    assembler.started(mono_ns);
-    let kdamond = match session.turn_on()?.as_slice() {
-        [kdamond] => *kdamond,
-        more => return Err(RecordError::Kdamonds(more.len())),
+    let begun = match plan.scope.clone() {
+        Scope::Ours {
+            params,
+            command,
+            as_root,
+            children,
+            options,
+        } => {
+            Session::check(&system, options)?;
+            let ours = Ours {
+                params,
+                command,
+                run_as: caller.as_ref().filter(|_| !as_root),
+                children,
+                options,
+            };
+            begin_ours(&plan, &system, caller.as_ref(), ours)?
+        }
+        Scope::Ongoing(which) => begin_ongoing(&plan, &system, caller.as_ref(), which)?,
     };
-    tap.only(kdamond)?;
-
-    let meta = Meta {
-        event_format: tap.format().to_owned(),
-        kdamond: Some(kdamond),
-        wall_ns,
-        mono_ns,
-        ..plan.meta(plan.context()?)
-    };
-    let mut record = Destination::begin(place, &meta)?;
+    let Begun {
+        mut session,
+        watched,
+        mut pump,
+    } = begun;
     if signals.came().await {
         return Err(RecordError::Interrupted);
     }
     // From here on there is something to keep.
-    record.keep()?;
-    let (gone, command) = watched.release().map_err(RecordError::Runtime)?;
+    pump.keep()?;
+    let command = watched.map(Watched::release).transpose();
+    let (processes, command) = command.map_err(RecordError::Runtime)?.unwrap_or_default();
+    pump.watch(processes);
 
     let begun = Instant::now();
-    let mut pump = Pump::new(tap, assembler, record, kdamond, meta.targets);
-    let pumped = pump
-        .run(
-            &mut session,
-            gone,
-            plan.timeout,
-            tick(&context),
-            &mut signals,
-        )
-        .await;
+    let pumped = pump.run(session.as_mut(), plan.timeout, &mut signals).await;
     let duration = begun.elapsed();
     // Each of these is done, whatever failed before it; the disk, which may
     // take its time, comes last. What `turn_off` cannot do, `restore` tries
     // again and tells.
-    let _ = session.turn_off();
+    if let Some(session) = &mut session {
+        let _ = session.turn_off();
+    }
     let stopped = pump.stop();
-    let restored = session.restore();
-    let status = command.map(|mut command| match pumped {
-        Ok(Ended::Target) => command.wait().map(Some),
-        _ => command.terminate(GRACE).map(|_| None),
-    });
+    let restored = session.as_mut().map_or(Ok(()), Session::restore);
+    let status = command.map(|command| end(command, &pumped));
+    let left_out = pump.left_out();
     let closed = pump.close();
     let report = || {
         let stats = closed?;
         Ok(Report {
             ended: pumped?,
             stats,
+            left_out,
             counters: stopped?,
             duration,
             status: status.transpose().map_err(RecordError::Runtime)?.flatten(),
@@ -174,27 +187,205 @@ async fn run(mut plan: Plan) -> Result<Report, RecordError> {
     }
 }
 
-/// How often to look at the ring without being notified: seldom enough to cost
-/// nothing, often enough for a frame to be written within its second.
-fn tick(context: &Context) -> Duration {
-    let half = Duration::from_micros(context.intervals.aggr_us / 2);
-    half.clamp(Duration::from_millis(100), Duration::from_millis(500))
+/// Ends a command, unless it has ended.
+fn end(
+    mut command: Running,
+    pumped: &Result<Ended, RecordError>,
+) -> std::io::Result<Option<child::Ended>> {
+    match pumped {
+        Ok(Ended::Target) => command.wait().map(Some),
+        _ => command.terminate(GRACE).map(|_| None),
+    }
+}
+
+/// A recording that has begun. Dropping it puts everything back: the file,
+/// which has no name yet, is gone; the command is killed; DAMON is as it was.
+struct Begun {
+    session: Option<Session>,
+    watched: Option<Watched>,
+    pump: Pump,
+}
+
+/// What is wanted of a DAMON of our own.
+struct Ours<'a> {
+    params: Params,
+    command: Option<CommandLine>,
+    run_as: Option<&'a Caller>,
+    children: bool,
+    options: ControlOptions,
+}
+
+fn begin_ours(
+    plan: &Plan,
+    system: &System,
+    caller: Option<&Caller>,
+    ours: Ours<'_>,
+) -> Result<Begun, RecordError> {
+    let mut params = ours.params;
+    let place = plan.place(caller)?;
+    let has_processes = params
+        .contexts()
+        .all(|(.., context)| context.ops == Ops::Vaddr)
+        && !params.pids().is_empty();
+    let with_children = ours.children && has_processes && params.kdamonds.len() == 1;
+    if with_children && ours.command.is_none() {
+        add_descendants(&mut params);
+    }
+    let watched = Watched::find(&mut params, ours.command.as_ref(), ours.run_as)?;
+    let mut session = Session::prepare(system, &params, ours.options)?;
+    let mut options = plan.tap.clone();
+    options.wanted.processes = has_processes;
+    let mut tap = Tap::attach(&others::kdamond_threads(system)?, &options)?;
+    for pid in params.pids() {
+        tap.follow(pid)?;
+    }
+    let mut assembler = Assembler::new(None, 1);
+    let (mono_ns, wall_ns) = (clock::monotonic_ns(), clock::wall_ns());
+    assembler.started(mono_ns);
+    let tids = session.turn_on()?;
+    tap.only(&tids)?;
+
+    let mut kdamonds = Kdamonds::ours(system);
+    let mut targets = Targets::new().map_err(RecordError::Runtime)?;
+    let mut infos = Vec::new();
+    for ((index, _, context), tid) in params.contexts().zip(&tids) {
+        assembler.kdamond(*tid, context.fixed_intervals(), context.addr_unit);
+        kdamonds.add(info_of(context, index, *tid), context.addr_unit);
+        infos.extend(targets_of(context, *tid));
+    }
+    for info in &infos {
+        targets.add(info.clone(), None, mono_ns);
+    }
+    let context = params.contexts().map(|(.., context)| context).next();
+    let meta = Meta {
+        event_format: tap.format().to_owned(),
+        kdamond: match tids.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        },
+        ops: context.map(|context| context.ops),
+        intervals: context.and_then(Context::fixed_intervals),
+        nr_regions: context.map(|context| (context.nr_regions.min, context.nr_regions.max)),
+        kdamonds: kdamonds.changed().unwrap_or_default(),
+        targets: infos,
+        wall_ns,
+        mono_ns,
+        ..plan.meta()
+    };
+    let record = Destination::begin(place, &meta)?;
+    let children = match tids.as_slice() {
+        [tid] if with_children => Some(Children::new(params, *tid)),
+        _ => None,
+    };
+    let pump = Pump::new(tap, assembler, record, kdamonds, targets, children, meta);
+    Ok(Begun {
+        session: Some(session),
+        watched: Some(watched),
+        pump,
+    })
+}
+
+fn begin_ongoing(
+    plan: &Plan,
+    system: &System,
+    caller: Option<&Caller>,
+    which: Which,
+) -> Result<Begun, RecordError> {
+    let mut kdamonds = Kdamonds::ongoing(system, which);
+    let running = kdamonds.running();
+    if running.is_empty() {
+        return Err(RecordError::NothingRuns(which.to_string()));
+    }
+    let place = plan.place(caller)?;
+    let mut options = plan.tap.clone();
+    options.wanted.processes = true;
+    // Whoever is not known yet is let through, and looked up.
+    let tap = Tap::attach(&[], &options)?;
+    let mut assembler = Assembler::new(None, 1);
+    let mut targets = Targets::new().map_err(RecordError::Runtime)?;
+    let (mono_ns, wall_ns) = (clock::monotonic_ns(), clock::wall_ns());
+    let mut infos = Vec::new();
+    for tid in running {
+        let Some(newcomer) = kdamonds.admit(tid) else {
+            continue;
+        };
+        assembler.kdamond(tid, newcomer.intervals, newcomer.addr_unit);
+        infos.extend(newcomer.targets);
+    }
+    for info in &infos {
+        targets.add(info.clone(), None, mono_ns);
+    }
+    let first = kdamonds.infos().into_iter().next().unwrap_or_default();
+    let meta = Meta {
+        event_format: tap.format().to_owned(),
+        ops: first.ops,
+        intervals: first.intervals.filter(|_| !first.tuned),
+        kdamonds: kdamonds.changed().unwrap_or_default(),
+        targets: infos,
+        wall_ns,
+        mono_ns,
+        ..plan.meta()
+    };
+    let record = Destination::begin(place, &meta)?;
+    let pump = Pump::new(tap, assembler, record, kdamonds, targets, None, meta);
+    Ok(Begun {
+        session: None,
+        watched: None,
+        pump,
+    })
+}
+
+/// Adds the processes that the targets have begun already.
+fn add_descendants(params: &mut Params) {
+    let found = children::descendants(&params.pids());
+    let context = params
+        .kdamonds
+        .first_mut()
+        .and_then(|it| it.contexts.first_mut());
+    if let Some(context) = context {
+        let targets = found.into_iter().map(|pid| crate::control::params::Target {
+            pid: Some(pid),
+            ..Default::default()
+        });
+        context.targets.extend(targets);
+    }
+}
+
+fn info_of(context: &Context, index: usize, tid: u32) -> KdamondInfo {
+    KdamondInfo {
+        tid,
+        name: format!("kdamond {index}"),
+        ops: Some(context.ops),
+        intervals: Some(context.intervals.plain()),
+        tuned: context.fixed_intervals().is_none(),
+        nr_regions: Some((context.nr_regions.min, context.nr_regions.max)),
+        foreign: false,
+    }
+}
+
+fn targets_of(context: &Context, tid: u32) -> impl Iterator<Item = TargetInfo> {
+    context
+        .targets
+        .iter()
+        .zip(0..)
+        .map(move |(target, target_id)| TargetInfo {
+            target_id,
+            pid: target.pid,
+            comm: name_of(target.pid),
+            kdamond: tid,
+            ..TargetInfo::default()
+        })
 }
 
 impl Plan {
-    /// The one context.
-    fn context(&self) -> Result<&Context, RecordError> {
-        let mut contexts = self.params.contexts().map(|(_, _, context)| context);
-        match (contexts.next(), contexts.next()) {
-            (Some(context), None) => Ok(context),
-            _ => Err(RecordError::Kdamonds(self.params.kdamonds.len())),
-        }
+    fn place(&self, caller: Option<&Caller>) -> Result<Place, RecordError> {
+        let owner = caller.map(Caller::owner);
+        Ok(Place::create(&self.out, self.mode, owner, self.rotation)?)
     }
 
     /// What is known of the recording beforehand.
-    fn meta(&self, context: &Context) -> Meta {
+    fn meta(&self) -> Meta {
         let host = Host::here();
-        let targets = context.targets.iter().zip(0..);
         Meta {
             tool: format!("damo {}", env!("CARGO_PKG_VERSION")),
             command: self.command_line.clone(),
@@ -202,19 +393,6 @@ impl Plan {
             kernel: host.kernel,
             machine: host.machine,
             boot_id: host.boot_id,
-            ops: Some(context.ops),
-            intervals: context.fixed_intervals(),
-            nr_regions: Some((context.nr_regions.min, context.nr_regions.max)),
-            targets: targets
-                .map(|(target, target_id)| TargetInfo {
-                    target_id,
-                    pid: target.pid,
-                    comm: target
-                        .pid
-                        .and_then(|pid| Some(Process::find(pid).ok()?.comm)),
-                    ..TargetInfo::default()
-                })
-                .collect(),
             ..Meta::default()
         }
     }

@@ -1,6 +1,5 @@
 //! Loads the BPF program, attaches it and drains its ring buffer.
 
-use std::collections::HashMap as StdHashMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
@@ -9,20 +8,35 @@ use aya::programs::trace_point::TracePointLinkId;
 use aya::programs::{ProgramError, TracePoint};
 use aya::{Ebpf, EbpfError, EbpfLoader, Pod};
 use aya_log::EbpfLogger;
-use damo_ebpf::{Kdamond, mode};
+use damo_ebpf::{Kdamond, NAME_BYTES, Offsets, RingEvent, RingTold, mode};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::btf;
 use super::layout::{Layout, LayoutError};
+use super::told::{self, Layouts, Told, Tracepoint};
 use super::wire::Event;
 
 /// Where tracefs is found, in order of preference.
 const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
-/// How to tap the tracepoint.
+/// What is wanted beside the regions, where the kernel tells it.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Each region that a scheme is about to be applied to.
+    pub applied: bool,
+    /// Processes that followed ones begin, and their ends; see [`Tap::follow`].
+    pub processes: bool,
+    /// Processes that begin a program of this name (`comm`).
+    pub name: Option<String>,
+}
+
+/// How to tap the tracepoints.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Size of the ring buffer in bytes: a power of two, at least a page.
     pub ring_bytes: u32,
+    /// What else is wanted.
+    pub wanted: Wanted,
     /// Log each snapshot from within the kernel through `log`.
     pub debug: bool,
 }
@@ -32,6 +46,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             ring_bytes: 4 << 20,
+            wanted: Wanted::default(),
             debug: false,
         }
     }
@@ -86,102 +101,239 @@ pub struct Counters(pub Kdamond);
 // bytes are a valid value and all its bytes are initialised.
 unsafe impl Pod for Counters {}
 
-/// The attached program and its maps. Dropping it detaches.
+/// [`Offsets`] as the program's setting.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct Places(Offsets);
+
+// SAFETY: Offsets is `repr(C)` and has only fields of 4 bytes.
+unsafe impl Pod for Places {}
+
+/// Something that came through the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// A region.
+    Event(Event),
+    /// What else the kernel told.
+    Told(Told),
+}
+
+/// The attached programs and their maps. Dropping it detaches.
 pub struct Tap {
-    // Fields drop in order: the link goes with `ebpf`, last.
+    // Fields drop in order: the links go with `ebpf`, last.
     events: RingBuf<MapData>,
     kdamonds: HashMap<MapData, u32, Counters>,
     learn: Array<MapData, u32>,
-    link: Option<TracePointLinkId>,
+    followed: HashMap<MapData, u32, u8>,
+    untold: Array<MapData, u64>,
+    links: Vec<(&'static str, TracePointLinkId)>,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
     layout: Layout,
+    layouts: Layouts,
     format: String,
+    lacking: Vec<&'static str>,
     ebpf: Ebpf,
 }
 
 impl Tap {
     /// Loads and attaches the program. It lets through what did not run
     /// before: every kdamond but those in `running` (thread ids). Call
-    /// [`Tap::only`] as soon as ours is known.
+    /// [`Tap::only`] as soon as ours are known.
     ///
     /// # Errors
-    /// No tracepoint, no rights, or a kernel that refuses the program.
+    /// No tracepoint, no rights, or a kernel that refuses the program. What is
+    /// only wanted may be lacking: see [`Tap::lacks`].
     pub fn attach(running: &[u32], options: &Options) -> Result<Tap, SourceError> {
-        let format = read_format()?;
+        let format = read_format("damon", AGGREGATED)?.ok_or(SourceError::NoTracepoint)?;
         let layout = Layout::parse(&format)?;
         let quarter = u64::from(options.ring_bytes / 4);
+        let places = Places(btf::offsets().unwrap_or_default());
+        let name = name_bytes(options.wanted.name.as_deref());
         let mut ebpf = loader_without_btf()
             .map_max_entries("EVENTS", options.ring_bytes)
             .override_global("QUARTER", &quarter, true)
             .override_global("DEBUG", &u8::from(options.debug), true)
+            .override_global("OFFSETS", &places, true)
+            .override_global("NAME", &name, true)
             .load(damo_ebpf::OBJECT)?;
         let events = RingBuf::try_from(take(&mut ebpf, "EVENTS")?)?;
-        let mut kdamonds: HashMap<_, u32, Counters> =
-            HashMap::try_from(take(&mut ebpf, "KDAMONDS")?)?;
-        let mut learn: Array<_, u32> = Array::try_from(take(&mut ebpf, "LEARN")?)?;
-        let ignored = Counters(Kdamond {
-            mode: mode::IGNORE,
-            ..Kdamond::default()
-        });
-        for tid in running {
-            kdamonds.insert(tid, ignored, 0)?;
-        }
-        learn.set(0, 1, 0)?;
         let logger = match options.debug {
             true => Some(EbpfLogger::init(&mut ebpf)?),
             false => None,
         };
-        let program: &mut TracePoint = ebpf
-            .program_mut("damon_aggregated")
-            .ok_or(SourceError::Object("damon_aggregated"))?
-            .try_into()?;
-        program.load()?;
-        let link = program.attach("damon", "damon_aggregated")?;
-        Ok(Tap {
+        let mut tap = Tap {
             events,
-            kdamonds,
-            learn,
-            link: Some(link),
+            kdamonds: HashMap::try_from(take(&mut ebpf, "KDAMONDS")?)?,
+            learn: Array::try_from(take(&mut ebpf, "LEARN")?)?,
+            followed: HashMap::try_from(take(&mut ebpf, "FOLLOWED")?)?,
+            untold: Array::try_from(take(&mut ebpf, "UNTOLD")?)?,
+            links: Vec::new(),
             logger,
             layout,
+            layouts: Layouts::default(),
             format,
+            lacking: Vec::new(),
             ebpf,
-        })
+        };
+        for tid in running {
+            tap.kdamonds.insert(tid, of_mode(mode::IGNORE), 0)?;
+        }
+        tap.learn(true)?;
+        for tracepoint in wanted(&options.wanted) {
+            tap.attach_wanted(&tracepoint)?;
+        }
+        // Last, so that nothing is told of a kdamond's regions before the rest.
+        tap.attach_program(AGGREGATED, "damon", AGGREGATED)?;
+        Ok(tap)
     }
 
-    /// From now on, lets through this kdamond alone.
+    /// Attaches what can be done without.
+    fn attach_wanted(&mut self, tracepoint: &Tracepoint) -> Result<(), SourceError> {
+        let format = read_format(tracepoint.group, tracepoint.name)?;
+        let fields = format.and_then(|format| tracepoint.fields(&format).ok());
+        let Some(fields) = fields else {
+            self.lacking.push(tracepoint.name);
+            return Ok(());
+        };
+        self.layouts.set(tracepoint, fields);
+        self.attach_program(tracepoint.program, tracepoint.group, tracepoint.name)
+    }
+
+    fn attach_program(
+        &mut self,
+        program: &'static str,
+        group: &str,
+        name: &str,
+    ) -> Result<(), SourceError> {
+        let loaded: &mut TracePoint = self
+            .ebpf
+            .program_mut(program)
+            .ok_or(SourceError::Object(program))?
+            .try_into()?;
+        loaded.load()?;
+        self.links.push((program, loaded.attach(group, name)?));
+        Ok(())
+    }
+
+    /// Tracepoints that would tell what is wanted, and that this kernel lacks
+    /// or describes in a way that is not known.
+    pub fn lacks(&self) -> &[&'static str] {
+        &self.lacking
+    }
+
+    /// Whether kdamonds that are not known are let through, too.
+    ///
+    /// # Errors
+    /// The map cannot be written.
+    pub fn learn(&mut self, whether: bool) -> Result<(), SourceError> {
+        Ok(self.learn.set(0, u32::from(whether), 0)?)
+    }
+
+    /// Lets a kdamond through from now on, or goes on doing so.
+    ///
+    /// # Errors
+    /// The map cannot be written.
+    pub fn record(&mut self, tid: u32) -> Result<(), SourceError> {
+        // Never over an entry that has begun to count: the program writes that one.
+        match self
+            .kdamonds
+            .insert(tid, of_mode(mode::RECORD), BPF_NOEXIST)
+        {
+            Ok(()) => Ok(()),
+            Err(error) => match self.kdamonds.get(&tid, 0) {
+                Ok(counters) if counters.0.mode == mode::RECORD => Ok(()),
+                Ok(_) => Ok(self.kdamonds.insert(tid, of_mode(mode::RECORD), 0)?),
+                Err(_) => Err(error.into()),
+            },
+        }
+    }
+
+    /// Lets a kdamond through no more, and forgets its counters. Its thread is
+    /// to be gone, or to be one that was never recorded.
+    ///
+    /// # Errors
+    /// The map cannot be written.
+    pub fn forget(&mut self, tid: u32) -> Result<(), SourceError> {
+        match self.kdamonds.remove(&tid) {
+            Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// From now on, does not let a kdamond through, whose thread lives on.
+    ///
+    /// # Errors
+    /// The map cannot be written.
+    pub fn ignore(&mut self, tid: u32) -> Result<(), SourceError> {
+        Ok(self.kdamonds.insert(tid, of_mode(mode::IGNORE), 0)?)
+    }
+
+    /// From now on, lets through these kdamonds alone.
     ///
     /// # Errors
     /// The maps cannot be written.
-    pub fn only(&mut self, tid: u32) -> Result<(), SourceError> {
-        let fresh = Counters(Kdamond {
-            mode: mode::RECORD,
-            ..Kdamond::default()
-        });
-        // First of all, so that none of its events falls between; and never
-        // over an entry that has begun to count: the program writes that one.
-        match self.kdamonds.insert(tid, fresh, BPF_NOEXIST) {
-            Ok(()) => {}
-            Err(_) if self.kdamonds.get(&tid, 0).is_ok() => {}
-            Err(error) => return Err(error.into()),
+    pub fn only(&mut self, tids: &[u32]) -> Result<(), SourceError> {
+        // First of all, so that none of their events falls between.
+        for tid in tids {
+            self.record(*tid)?;
         }
-        self.learn.set(0, 0, 0)?;
-        let known: StdHashMap<u32, Counters> = self.kdamonds.iter().collect::<Result<_, _>>()?;
-        for (other, mut counters) in known {
-            if other != tid && counters.0.mode == mode::RECORD {
-                counters.0.mode = mode::IGNORE;
-                self.kdamonds.insert(other, counters, 0)?;
+        self.learn(false)?;
+        for tid in self.known()? {
+            if !tids.contains(&tid) {
+                self.ignore(tid)?;
             }
         }
         Ok(())
     }
 
-    /// Gives `each` every event in the ring; returns how many there were.
-    pub fn drain(&mut self, mut each: impl FnMut(&Event)) -> usize {
+    /// Kdamonds that are let through.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn known(&self) -> Result<Vec<u32>, SourceError> {
+        let all: Vec<(u32, Counters)> = self.kdamonds.iter().collect::<Result<_, _>>()?;
+        let recorded = all.iter().filter(|(_, it)| it.0.mode == mode::RECORD);
+        Ok(recorded.map(|(tid, _)| *tid).collect())
+    }
+
+    /// Tells of processes that this one begins.
+    ///
+    /// # Errors
+    /// The map is full, or cannot be written.
+    pub fn follow(&mut self, pid: u32) -> Result<(), SourceError> {
+        Ok(self.followed.insert(pid, 1, 0)?)
+    }
+
+    /// Tells of them no more.
+    ///
+    /// # Errors
+    /// The map cannot be written.
+    pub fn unfollow(&mut self, pid: u32) -> Result<(), SourceError> {
+        match self.followed.remove(&pid) {
+            Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How many forks and execs could not be told of, or follow, so far.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn untold(&self) -> Result<u64, SourceError> {
+        Ok(self.untold.get(&0, 0)?)
+    }
+
+    /// Gives `each` everything in the ring; returns how many there were.
+    pub fn drain(&mut self, mut each: impl FnMut(&Arrival)) -> usize {
         let mut drained = 0;
         while let Some(item) = self.events.next() {
-            if let Some(event) = Event::decode(&self.layout, &item) {
-                each(&event);
+            let arrival = match item.len() {
+                REGION => Event::decode(&self.layout, &item).map(Arrival::Event),
+                TOLD => Told::decode(&self.layouts, &item).map(Arrival::Told),
+                _ => None,
+            };
+            if let Some(arrival) = arrival {
+                each(&arrival);
                 drained += 1;
             }
         }
@@ -203,16 +355,16 @@ impl Tap {
         }
     }
 
-    /// Detaches the program; what is in the ring can still be drained.
+    /// Detaches the programs; what is in the ring can still be drained.
     ///
     /// # Errors
-    /// The program is not the one that was attached.
+    /// The programs are not those that were attached.
     pub fn detach(&mut self) -> Result<(), SourceError> {
-        if let Some(link) = self.link.take() {
+        for (program, link) in std::mem::take(&mut self.links) {
             let program: &mut TracePoint = self
                 .ebpf
-                .program_mut("damon_aggregated")
-                .ok_or(SourceError::Object("damon_aggregated"))?
+                .program_mut(program)
+                .ok_or(SourceError::Object(program))?
                 .try_into()?;
             program.detach(link)?;
         }
@@ -223,6 +375,41 @@ impl Tap {
     pub fn format(&self) -> &str {
         &self.format
     }
+}
+
+/// The two sizes of what lies in the ring.
+const REGION: usize = size_of::<RingEvent>();
+const TOLD: usize = size_of::<RingTold>();
+
+/// The tracepoint of regions, and the program on it.
+const AGGREGATED: &str = "damon_aggregated";
+
+fn of_mode(mode: u32) -> Counters {
+    Counters(Kdamond {
+        mode,
+        ..Kdamond::default()
+    })
+}
+
+/// The tracepoints that tell what is wanted.
+fn wanted(wanted: &Wanted) -> Vec<Tracepoint> {
+    let mut tracepoints = told::OF_DAMON.to_vec();
+    tracepoints.extend(wanted.applied.then_some(told::OF_REGIONS));
+    if wanted.processes {
+        tracepoints.extend(told::OF_PROCESSES);
+    }
+    tracepoints.extend(wanted.name.is_some().then_some(told::OF_EXECS));
+    tracepoints
+}
+
+/// A name as the kernel keeps it: cut off, with a zero at its end.
+fn name_bytes(name: Option<&str>) -> [u8; NAME_BYTES] {
+    let mut bytes = [0; NAME_BYTES];
+    let name = name.unwrap_or_default().bytes();
+    for (place, byte) in bytes.iter_mut().zip(name.take(NAME_BYTES - 1)) {
+        *place = byte;
+    }
+    bytes
 }
 
 impl AsFd for Tap {
@@ -255,14 +442,15 @@ fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, SourceErr
     ebpf.take_map(name).ok_or(SourceError::Object(name))
 }
 
-fn read_format() -> Result<String, SourceError> {
+/// A tracepoint's description; `None` if there is no such tracepoint.
+fn read_format(group: &str, name: &str) -> Result<Option<String>, SourceError> {
     for tracefs in TRACEFS {
-        let path = PathBuf::from(tracefs).join("events/damon/damon_aggregated/format");
+        let path = PathBuf::from(tracefs).join(format!("events/{group}/{name}/format"));
         match std::fs::read_to_string(&path) {
-            Ok(format) => return Ok(format),
+            Ok(format) => return Ok(Some(format)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(source) => return Err(SourceError::Format { path, source }),
         }
     }
-    Err(SourceError::NoTracepoint)
+    Ok(None)
 }

@@ -21,7 +21,16 @@ impl Field {
     /// # Errors
     /// It is outside of what is read of a record, or of an odd size.
     pub fn find(format: &str, name: &'static str) -> Result<Option<Field>, LayoutError> {
-        field(format, name)
+        field(format, name, RECORD_TO)
+    }
+
+    /// As [`Field::find`], of an event of which the bytes up to `end` are read.
+    pub(super) fn find_until(
+        format: &str,
+        name: &'static str,
+        end: usize,
+    ) -> Result<Option<Field>, LayoutError> {
+        field(format, name, end)
     }
 }
 
@@ -47,7 +56,7 @@ pub enum LayoutError {
     Missing(&'static str),
     /// A field lies outside of what the BPF program copies, or has an odd size.
     #[error(
-        "the tracepoint's field '{name}' is at {offset}, {size} bytes long: damo copies bytes {RECORD_FROM} to {RECORD_TO} and reads 4 or 8 byte fields"
+        "the tracepoint's field '{name}' is at {offset}, {size} bytes long: that is not what damo reads"
     )]
     Unreadable {
         /// The field.
@@ -103,20 +112,20 @@ impl Layout {
     /// # Errors
     /// A field is missing, or is not among the bytes that are read.
     pub fn anywhere(format: &str) -> Result<Layout, LayoutError> {
-        let required = |name| field(format, name)?.ok_or(LayoutError::Missing(name));
+        let required = |name| field(format, name, RECORD_TO)?.ok_or(LayoutError::Missing(name));
         Ok(Layout {
             target_id: required("target_id")?,
             nr_regions: required("nr_regions")?,
             start: required("start")?,
             end: required("end")?,
             nr_accesses: required("nr_accesses")?,
-            age: field(format, "age")?,
+            age: field(format, "age", RECORD_TO)?,
         })
     }
 }
 
 /// Finds a line like `field:unsigned long start; offset:24; size:8; signed:0;`.
-fn field(format: &str, name: &'static str) -> Result<Option<Field>, LayoutError> {
+fn field(format: &str, name: &'static str, end: usize) -> Result<Option<Field>, LayoutError> {
     for line in format.lines() {
         let Some(rest) = line.trim().strip_prefix("field:") else {
             continue;
@@ -135,8 +144,7 @@ fn field(format: &str, name: &'static str) -> Result<Option<Field>, LayoutError>
         let (Some(offset), Some(size)) = (number("offset:"), number("size:")) else {
             return Ok(None);
         };
-        let inside =
-            offset >= RECORD_FROM && offset.checked_add(size).is_some_and(|to| to <= RECORD_TO);
+        let inside = offset >= RECORD_FROM && offset.checked_add(size).is_some_and(|to| to <= end);
         if !inside || !matches!(size, 4 | 8) {
             return Err(LayoutError::Unreadable { name, offset, size });
         }
@@ -146,6 +154,16 @@ fn field(format: &str, name: &'static str) -> Result<Option<Field>, LayoutError>
         }));
     }
     Ok(None)
+}
+
+/// A number of 4 or 8 bytes in the machine's byte order.
+pub(super) fn number(bytes: &[u8], offset: usize, size: usize) -> Option<u64> {
+    let bytes = bytes.get(offset..offset.checked_add(size)?)?;
+    match *bytes {
+        [a, b, c, d] => Some(u32::from_ne_bytes([a, b, c, d]).into()),
+        [a, b, c, d, e, f, g, h] => Some(u64::from_ne_bytes([a, b, c, d, e, f, g, h])),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

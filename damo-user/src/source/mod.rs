@@ -1,16 +1,20 @@
 //! Where live samples come from: the BPF program's ring buffer, decoded and
 //! put together into [`Snapshot`](crate::model::Snapshot)s.
 //!
-//! `bpf` loads, attaches and drains; `layout` finds the fields of the kernel's
-//! record; `wire` turns bytes into events (the only place that reads kernel
-//! bytes); `assemble` turns events into snapshots and gaps, without any I/O.
+//! `bpf` loads, attaches and drains; `btf` and `layout` find out where the kernel
+//! keeps what is read; `wire` and `told` turn bytes into events and what else is
+//! told (the only places that read kernel bytes); `assemble` turns these into
+//! snapshots, gaps and notes, without any I/O.
 
 mod assemble;
 mod bpf;
+mod btf;
 mod layout;
+mod told;
 mod wire;
 
 pub use assemble::Assembler;
-pub use bpf::{Counters, Options, SourceError, Tap};
+pub use bpf::{Arrival, Counters, Options, SourceError, Tap, Wanted};
 pub use layout::{Field, Layout, LayoutError};
+pub use told::{Told, What};
 pub use wire::{Aggregated, Event};

@@ -4,7 +4,7 @@ use std::mem::offset_of;
 
 use damo_ebpf::{RECORD_BYTES, RingEvent};
 
-use super::layout::{Field, Layout};
+use super::layout::{Field, Layout, number};
 
 /// One region aggregate as the kernel reported it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,16 +99,6 @@ impl Event {
             nr_accesses: aggregated.nr_accesses,
             age: aggregated.age,
         })
-    }
-}
-
-/// A number of 4 or 8 bytes in the machine's byte order.
-fn number(bytes: &[u8], offset: usize, size: usize) -> Option<u64> {
-    let bytes = bytes.get(offset..offset.checked_add(size)?)?;
-    match *bytes {
-        [a, b, c, d] => Some(u32::from_ne_bytes([a, b, c, d]).into()),
-        [a, b, c, d, e, f, g, h] => Some(u64::from_ne_bytes([a, b, c, d, e, f, g, h])),
-        _ => None,
     }
 }
 

@@ -1,5 +1,5 @@
-//! Columns of DATA frames that only tried regions have: none of them is there
-//! in a frame without.
+//! Columns of DATA frames that only tried regions and tuned intervals need: none
+//! of them is there in a frame without.
 
 use std::io;
 
@@ -18,6 +18,7 @@ mod col {
     pub const NAMES: u8 = 25;
     pub const COUNTERS: u8 = 26;
     pub const COUNTER: u8 = 27;
+    pub const AGE_UNIT: u8 = 28;
 }
 
 /// The longest name of a scheme's counter.
@@ -33,6 +34,7 @@ pub(super) struct Columned {
     probes: Vec<u8>,
     hits: Vec<u8>,
     total: Vec<u8>,
+    age_unit: Vec<u8>,
     names: Vec<String>,
     counters: Vec<u8>,
     counter: Vec<u8>,
@@ -90,6 +92,8 @@ impl Columned {
         let first = from == 0;
         let total = extra.total_bytes.filter(|_| first);
         put(&mut self.total, total.map_or(0, |it| it.saturating_add(1)));
+        let unit = extra.age_unit_us.filter(|_| first);
+        put(&mut self.age_unit, unit.unwrap_or(0));
         let stats = extra.scheme_stats.as_ref().filter(|_| first);
         put(
             &mut self.counters,
@@ -114,7 +118,7 @@ impl Columned {
         for column in [&mut self.passed, &mut self.probes] {
             column.resize(column.len() + regions, 0);
         }
-        for column in [&mut self.total, &mut self.counters] {
+        for column in [&mut self.total, &mut self.age_unit, &mut self.counters] {
             column.resize(column.len() + rows, 0);
         }
     }
@@ -132,6 +136,7 @@ impl Columned {
         payload.values(col::PROBES, &self.probes)?;
         payload.bytes(col::HITS, &self.hits)?;
         payload.values(col::TOTAL, &self.total)?;
+        payload.values(col::AGE_UNIT, &self.age_unit)?;
         payload.bytes(col::NAMES, &names)?;
         payload.values(col::COUNTERS, &self.counters)?;
         payload.bytes(col::COUNTER, &self.counter)
@@ -144,6 +149,7 @@ pub(super) struct Extras<'a> {
     probes: Values<'a>,
     hits: Values<'a>,
     total: Values<'a>,
+    age_unit: Values<'a>,
     names: Vec<&'a str>,
     counters: Values<'a>,
     counter: Values<'a>,
@@ -170,6 +176,7 @@ impl<'a> Extras<'a> {
             probes: columns.values(col::PROBES)?,
             hits: columns.values(col::HITS)?,
             total: columns.values(col::TOTAL)?,
+            age_unit: columns.values(col::AGE_UNIT)?,
             names,
             counters: columns.values(col::COUNTERS)?,
             counter: columns.values(col::COUNTER)?,
@@ -204,6 +211,7 @@ impl<'a> Extras<'a> {
             }
         }
         extra.total_bytes = self.total.next()?.checked_sub(1);
+        extra.age_unit_us = Some(self.age_unit.next()?).filter(|unit| *unit > 0);
         if let Some(counters) = self.counters.next()?.checked_sub(1) {
             self.left = self
                 .left
@@ -227,6 +235,7 @@ impl<'a> Extras<'a> {
             &self.probes,
             &self.hits,
             &self.total,
+            &self.age_unit,
             &self.counters,
             &self.counter,
         ]

@@ -55,6 +55,9 @@ pub(super) mod kind {
     pub const MAPPING: u8 = 13;
     pub const CPU_TIME: u8 = 14;
     pub const APPLIED: u8 = 15;
+    pub const HAPPENED: u8 = 16;
+    pub const QUOTA: u8 = 17;
+    pub const SUMMARY: u8 = 18;
 }
 
 /// Bits of a frame's `flags`.

@@ -6,8 +6,8 @@ use std::io;
 use std::sync::Arc;
 
 use crate::model::{
-    Applied, CpuTime, Intervals, Known, Mapping, Note, ProcessMemory, Region, SchemeCounts,
-    SystemMemory, TargetKey, Tuned,
+    Applied, CpuTime, Happened, Happening, Intervals, Known, Mapping, Note, ProcessMemory, Quota,
+    Region, SchemeCounts, Summed, SystemMemory, TargetKey, Tuned,
 };
 
 use super::column::{Columns, Corrupt, Payload, text};
@@ -32,7 +32,7 @@ const FRAME_NAMES: usize = 256 << 10;
 
 /// Whether frames of type `number` hold notes.
 pub(super) fn is_one(number: u8) -> bool {
-    matches!(number, kind::CLOCK | kind::TUNED..=kind::APPLIED)
+    matches!(number, kind::CLOCK | kind::TUNED..=kind::SUMMARY)
 }
 
 /// The type of frame that a note belongs into.
@@ -46,6 +46,9 @@ pub(super) fn kind_of(what: &Known) -> u8 {
         Known::Mapping(_) => kind::MAPPING,
         Known::CpuTime(_) => kind::CPU_TIME,
         Known::Applied(_) => kind::APPLIED,
+        Known::Happened(_) => kind::HAPPENED,
+        Known::Quota(_) => kind::QUOTA,
+        Known::Summed(_) => kind::SUMMARY,
     }
 }
 
@@ -181,6 +184,25 @@ impl Pending {
                     it.region.len(),
                     it.region.nr_accesses.into(),
                     it.region.age.map_or(0, |age| u64::from(age) + 1),
+                ];
+                (it.target.kdamond.into(), numbers(values))
+            }
+            Known::Happened(it) => {
+                // Ids count from 0; the largest number is none of them.
+                let target = it.target_id.map_or(0, |id| id.saturating_add(1));
+                let values = [target, it.what.code().into(), it.value];
+                (it.kdamond.into(), numbers(values))
+            }
+            Known::Quota(it) => {
+                let values = [it.context.into(), it.scheme.into(), it.bytes];
+                (it.kdamond.into(), numbers(values))
+            }
+            Known::Summed(it) => {
+                let values = [
+                    it.target.target_id,
+                    it.of.into(),
+                    it.bucket.into(),
+                    it.value,
                 ];
                 (it.target.kdamond.into(), numbers(values))
             }
@@ -327,6 +349,27 @@ fn known(kind: u8, key: u64, values: [u64; WIDTH], names: &[Arc<str>]) -> Option
                     Some(age) => Some(small(age)?),
                 },
             },
+        }),
+        kind::HAPPENED => Known::Happened(Happened {
+            kdamond: of,
+            target_id: a.checked_sub(1),
+            what: Happening::of_code(u8::try_from(b).ok()?),
+            value: c,
+        }),
+        kind::QUOTA => Known::Quota(Quota {
+            kdamond: of,
+            context: small(a)?,
+            scheme: small(b)?,
+            bytes: c,
+        }),
+        kind::SUMMARY => Known::Summed(Summed {
+            target: TargetKey {
+                kdamond: of,
+                target_id: a,
+            },
+            of: u8::try_from(b).ok()?,
+            bucket: small(c)?,
+            value: d,
         }),
         _ => return None,
     })

@@ -55,6 +55,8 @@ pub struct Stat {
     pub comm: String,
     /// State letter: `Z` and `X` have ended.
     pub state: char,
+    /// The process that has it as a child.
+    pub parent: u32,
     /// Whether it is a thread of the kernel's.
     pub kernel_thread: bool,
     /// What it used of the processors, in clock ticks.
@@ -70,16 +72,18 @@ impl Stat {
         let (before, after) = text.rsplit_once(')')?;
         let (_, comm) = before.split_once('(')?;
         let mut fields = after.split_ascii_whitespace();
-        // Counted from 1 in proc(5): state is field 3, flags 9, utime 14,
+        // Counted from 1 in proc(5): state is field 3, ppid 4, flags 9, utime 14,
         // stime 15, starttime 22.
         let state = fields.next()?.chars().next()?;
-        let flags: u32 = fields.nth(5)?.parse().ok()?;
+        let parent = fields.next()?.parse().ok()?;
+        let flags: u32 = fields.nth(4)?.parse().ok()?;
         let user: u64 = fields.nth(4)?.parse().ok()?;
         let system: u64 = fields.next()?.parse().ok()?;
         let start_ticks = fields.nth(6)?.parse().ok()?;
         Some(Stat {
             comm: comm.to_owned(),
             state,
+            parent,
             kernel_thread: flags & PF_KTHREAD != 0,
             cpu_ticks: user.saturating_add(system),
             start_ticks,

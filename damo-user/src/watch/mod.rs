@@ -39,7 +39,7 @@ pub enum WatchError {
 #[derive(Debug)]
 pub struct Watched {
     held: Option<Held>,
-    processes: Vec<OwnedFd>,
+    processes: Vec<(u32, OwnedFd)>,
 }
 
 impl Watched {
@@ -63,7 +63,7 @@ impl Watched {
         if command.is_some() {
             pids.retain(|pid| *pid != Watched::stand_in());
         }
-        let pidfd = |&pid: &u32| Process::find(pid)?.pidfd();
+        let pidfd = |&pid: &u32| Ok::<_, WatchError>((pid, Process::find(pid)?.pidfd()?));
         let processes = pids.iter().map(pidfd).collect::<Result<_, _>>()?;
         let held = command
             .map(|command| Held::start(command, caller))
@@ -79,19 +79,19 @@ impl Watched {
         Ok(Watched { held, processes })
     }
 
-    /// Lets a held command begin. Gives what becomes readable when the targets
-    /// are gone, one descriptor each, and the command.
+    /// Lets a held command begin. Gives the processes, each with what becomes
+    /// readable when it is gone, and the command.
     ///
     /// # Errors
     /// The system refused; the command is killed then.
-    pub fn release(self) -> io::Result<(Vec<OwnedFd>, Option<Running>)> {
+    pub fn release(self) -> io::Result<(Vec<(u32, OwnedFd)>, Option<Running>)> {
         let Watched {
             held,
             mut processes,
         } = self;
         let command = held.map(Held::release).transpose()?;
         if let Some(command) = &command {
-            processes.push(command.pidfd()?);
+            processes.push((command.pid(), command.pidfd()?));
         }
         Ok((processes, command))
     }
@@ -118,11 +118,11 @@ pub async fn after(time: Option<Duration>) {
 ///
 /// # Errors
 /// The runtime cannot wait for them.
-pub async fn all_gone(pidfds: Vec<OwnedFd>) -> io::Result<()> {
-    if pidfds.is_empty() {
+pub async fn all_gone(processes: Vec<(u32, OwnedFd)>) -> io::Result<()> {
+    if processes.is_empty() {
         return std::future::pending().await;
     }
-    for pidfd in pidfds {
+    for (_, pidfd) in processes {
         Readiness::of(pidfd)?.wait().await?;
     }
     Ok(())

@@ -140,6 +140,7 @@ impl SnapshotTold {
             probe_hits: self.probe_hits,
             total_bytes: self.total_bytes.filter(|total| *total != sum),
             scheme_stats: self.stats,
+            age_unit_us: None,
         };
         Some(Item::Snapshot(Snapshot {
             target,

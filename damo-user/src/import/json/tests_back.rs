@@ -61,6 +61,7 @@ fn snapshot() -> impl Strategy<Value = Snapshot> {
             let mut extra = Extra {
                 filter_passed: rows.iter().map(|row| Some(row.4)).collect(),
                 probe_hits: rows.iter().map(|row| row.5.clone()).collect(),
+                age_unit_us: None,
                 total_bytes: total.filter(|total| *total != sum),
                 scheme_stats: stats,
             };
