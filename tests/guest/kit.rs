@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use damo_tests::counted;
 use damo_user::analyze::Losses;
 use damo_user::import;
-use damo_user::model::{Item, Meta, Record, Snapshot};
+use damo_user::model::{Happened, Happening, Item, Known, Meta, Note, Record, Snapshot};
 
 use crate::process::{Ran, Started};
 
@@ -211,6 +211,7 @@ fn patiently(path: &Path) -> String {
 pub struct Read {
     pub meta: Meta,
     pub snapshots: Vec<Snapshot>,
+    pub notes: Vec<Note>,
     losses: Losses,
 }
 
@@ -221,13 +222,16 @@ impl Read {
         let mut read = Read {
             meta: record.meta().clone(),
             snapshots: Vec::new(),
+            notes: Vec::new(),
             losses: Losses::default(),
         };
         for item in record.items().unwrap() {
             let item = item.unwrap();
             read.losses.add(&item);
-            if let Item::Snapshot(snapshot) = item {
-                read.snapshots.push(snapshot);
+            match item {
+                Item::Snapshot(snapshot) => read.snapshots.push(snapshot),
+                Item::Note(note) => read.notes.push(note),
+                Item::Gap(_) => {}
             }
         }
         read
@@ -242,6 +246,24 @@ impl Read {
     /// frame may be cut off, and its samples unknown: these are not counted.
     pub fn lost(&self) -> u64 {
         self.losses.samples()
+    }
+
+    /// Region samples in the file, of one kdamond.
+    pub fn stored_of(&self, kdamond: u32) -> u64 {
+        let of = self
+            .snapshots
+            .iter()
+            .filter(|it| it.target.kdamond == kdamond);
+        of.map(|snapshot| snapshot.regions.len() as u64).sum()
+    }
+
+    /// What happened of a kind: when, to which kdamond and target, and its value.
+    pub fn happened(&self, what: Happening) -> Vec<(u64, Happened)> {
+        let notes = self.notes.iter().filter_map(|note| match note.what {
+            Known::Happened(it) if it.what == what => Some((note.time_ns, it)),
+            _ => None,
+        });
+        notes.collect()
     }
 
     pub fn kdamond(&self) -> u32 {

@@ -12,6 +12,7 @@
 )]
 
 mod badinput;
+mod children;
 mod control;
 mod counting;
 mod damon_stat;
@@ -24,6 +25,7 @@ mod files;
 mod kit;
 mod lifecycle;
 mod modules;
+mod ongoing;
 mod others;
 mod ownership;
 mod process;

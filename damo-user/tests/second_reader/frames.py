@@ -23,9 +23,13 @@ NOTES = {
     14: ("cpu_time", "pid", ["kdamond", "user_us", "system_us"]),
     15: ("applied", "kdamond", ["target_id", "context", "scheme", "start", "length",
          "nr_accesses", "age"]),
+    16: ("happened", "kdamond", ["target_id", "what", "value"]),
+    17: ("quota", "kdamond", ["context", "scheme", "bytes"]),
+    18: ("summary", "kdamond", ["target_id", "of", "bucket", "value"]),
 }
-NARROW = {"context": U32, "scheme": U32, "nr_accesses": U32, "permissions": 255}
-KNOWN = {META: {1}, TARGET: {1}, DATA: set(range(1, 28)), CLOCK: {1, 2},
+NARROW = {"context": U32, "scheme": U32, "nr_accesses": U32, "permissions": 255,
+          "what": 255, "of": 255, "bucket": U32}
+KNOWN = {META: {1}, TARGET: {1}, DATA: set(range(1, 29)), CLOCK: {1, 2},
          INDEX: set(range(1, 6)), END: {1, 2}}
 KNOWN.update({kind: set(range(1, 4 + len(note[2]))) for kind, note in NOTES.items()})
 
@@ -228,6 +232,7 @@ def decode_data(head, columns):
     probes = iter(probes)
     totals = columns.rows(24, rows)
     names = columns.names(25, 64)
+    age_units = columns.rows(28, rows)
     nr_stats = columns.rows(26, rows)
     stats = groups(columns.table(27), 2)
     check(len(stats) <= 65536, "too many counters")
@@ -235,7 +240,7 @@ def decode_data(head, columns):
     stats = iter(stats)
 
     items, state = [], {}
-    for row, count, total, nr_stat in zip(of_rows, counts, totals, nr_stats):
+    for row, count, total, age_unit, nr_stat in zip(of_rows, counts, totals, age_units, nr_stats):
         index, start, length, interval, nr_regions, missing = row
         kdamond, target = pick(targets, index)
         before = state.setdefault(index, {"end": head.first, "first": 0, "rows": 0})
@@ -269,7 +274,8 @@ def decode_data(head, columns):
                       "end_ns": end, "intervals": pick(intervals, interval - 1) if interval else None,
                       "missing": missing, "regions": regions, "nr_regions": nr_regions,
                       "filter_passed": passed, "probe_hits": hit,
-                      "total_bytes": total - 1 if total else None, "scheme_stats": counters})
+                      "total_bytes": total - 1 if total else None, "scheme_stats": counters,
+                      "age_unit_us": age_unit or None})
 
     nr = head.gaps
     done, place, placed = [], 0, 0
@@ -315,4 +321,6 @@ def decode_notes(head, columns):
         if head.kind == 15:
             check(note["age"] <= U32 + 1, "an age of over 32 bits")
             note["age"] = note["age"] - 1 if note["age"] else None
+        if head.kind == 16:
+            note["target_id"] = note["target_id"] - 1 if note["target_id"] else None
         yield note

@@ -38,6 +38,7 @@ def snapshot_of(parts):
         whole["probe_hits"] = []
     whole["total_bytes"] = first["total_bytes"]
     whole["scheme_stats"] = first["scheme_stats"]
+    whole["age_unit_us"] = first["age_unit_us"]
     return whole
 
 
