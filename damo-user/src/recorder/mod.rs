@@ -6,12 +6,16 @@
 //! instruction until DAMON watches it; at the end DAMON is switched off, the
 //! ring drained and the counters read before the file is closed.
 
+pub mod cpu_budget;
 mod destination;
 mod error;
+pub mod merge;
+pub mod needs;
 mod progress;
 mod pump;
 mod retention;
 mod spool;
+pub mod status;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

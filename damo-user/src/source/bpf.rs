@@ -14,9 +14,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::layout::{Layout, LayoutError};
 use super::wire::Event;
-
-/// Where tracefs is found, in order of preference.
-const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+use crate::sys::tracefs::{self, TracefsError};
 
 /// How to tap the tracepoint.
 #[derive(Clone, Debug)]
@@ -40,11 +38,12 @@ impl Default for Options {
 /// Why live samples cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The kernel has no such tracepoint, or tracefs is not mounted.
+    /// tracefs is nowhere.
+    #[error(transparent)]
+    Tracefs(#[from] TracefsError),
+    /// The kernel has no such tracepoint.
     #[error(
-        "no tracepoint damon:damon_aggregated below {}: mount tracefs (mount -t tracefs tracefs /sys/kernel/tracing), \
-         or use a kernel built with CONFIG_DAMON and CONFIG_FTRACE",
-        TRACEFS[0]
+        "this kernel has no tracepoint damon:damon_aggregated: use one built with CONFIG_DAMON and CONFIG_FTRACE"
     )]
     NoTracepoint,
     /// The tracepoint's description cannot be read.
@@ -256,13 +255,10 @@ fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, SourceErr
 }
 
 fn read_format() -> Result<String, SourceError> {
-    for tracefs in TRACEFS {
-        let path = PathBuf::from(tracefs).join("events/damon/damon_aggregated/format");
-        match std::fs::read_to_string(&path) {
-            Ok(format) => return Ok(format),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(source) => return Err(SourceError::Format { path, source }),
-        }
+    let path = tracefs::find_or_mount()?.join("events/damon/damon_aggregated/format");
+    match std::fs::read_to_string(&path) {
+        Ok(format) => Ok(format),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(SourceError::NoTracepoint),
+        Err(source) => Err(SourceError::Format { path, source }),
     }
-    Err(SourceError::NoTracepoint)
 }
