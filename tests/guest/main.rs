@@ -30,4 +30,5 @@ mod others;
 mod ownership;
 mod process;
 mod races;
+mod service;
 mod timing;

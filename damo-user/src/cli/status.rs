@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::args::Format;
 use super::params::is_json;
 use super::request::InterfaceArg;
-use super::{Outcome, UsageError};
+use super::{Outcome, UsageError, recorders};
 use crate::control::params::{FormError, Params};
 use crate::control::results::{
     Results, SchemeResults, Stats, Unit, read_cpu_usage, read_debugfs_results, read_results,
@@ -46,6 +46,10 @@ pub struct Args {
     /// Print only a line for each kdamond
     #[arg(long = "kdamonds_summary", group = "only")]
     kdamonds_summary: bool,
+
+    /// Who records, and how it goes
+    #[arg(long, group = "only", conflicts_with = "input_file")]
+    recorder: bool,
 
     /// Print only the statistics of schemes
     #[arg(long = "damos_stats", group = "only")]
@@ -91,6 +95,10 @@ pub struct Args {
 /// # Errors
 /// DAMON's files, or the one named, cannot be read.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome> {
+    let format = if args.json { Format::Json } else { args.format };
+    if args.recorder {
+        return recorders::run(format, out);
+    }
     let (params, mut results, others) = match &args.input_file {
         Some(path) => {
             let (params, results) = saved(path)?;
@@ -102,7 +110,6 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome> {
         results.forget_tried_regions();
     }
     let (raw, fields) = (args.raw, args.damos_stat_fields.as_slice());
-    let format = if args.json { Format::Json } else { args.format };
     if args.kdamonds_summary {
         format.print(|| summary_json(&results, raw), || summary(&results), out)?;
     } else if args.damos_stats {

@@ -7,13 +7,17 @@
 //! ring drained and the counters read before the file is closed.
 
 mod children;
+pub mod cpu_budget;
 mod destination;
 mod error;
 mod kdamonds;
+pub mod merge;
+pub mod needs;
 mod progress;
 mod pump;
 mod retention;
 mod spool;
+pub mod status;
 mod targets;
 
 use std::path::PathBuf;

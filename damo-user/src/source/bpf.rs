@@ -15,9 +15,7 @@ use super::btf;
 use super::layout::{Layout, LayoutError};
 use super::told::{self, Layouts, Told, Tracepoint};
 use super::wire::Event;
-
-/// Where tracefs is found, in order of preference.
-const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+use crate::sys::tracefs::{self, TracefsError};
 
 /// What is wanted beside the regions, where the kernel tells it.
 #[derive(Clone, Debug, Default)]
@@ -55,11 +53,12 @@ impl Default for Options {
 /// Why live samples cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The kernel has no such tracepoint, or tracefs is not mounted.
+    /// tracefs is nowhere.
+    #[error(transparent)]
+    Tracefs(#[from] TracefsError),
+    /// The kernel has no such tracepoint.
     #[error(
-        "no tracepoint damon:damon_aggregated below {}: mount tracefs (mount -t tracefs tracefs /sys/kernel/tracing), \
-         or use a kernel built with CONFIG_DAMON and CONFIG_FTRACE",
-        TRACEFS[0]
+        "this kernel has no tracepoint damon:damon_aggregated: use one built with CONFIG_DAMON and CONFIG_FTRACE"
     )]
     NoTracepoint,
     /// The tracepoint's description cannot be read.
@@ -444,13 +443,10 @@ fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, SourceErr
 
 /// A tracepoint's description; `None` if there is no such tracepoint.
 fn read_format(group: &str, name: &str) -> Result<Option<String>, SourceError> {
-    for tracefs in TRACEFS {
-        let path = PathBuf::from(tracefs).join(format!("events/{group}/{name}/format"));
-        match std::fs::read_to_string(&path) {
-            Ok(format) => return Ok(Some(format)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(source) => return Err(SourceError::Format { path, source }),
-        }
+    let path = tracefs::find_or_mount()?.join(format!("events/{group}/{name}/format"));
+    match std::fs::read_to_string(&path) {
+        Ok(format) => Ok(Some(format)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(SourceError::Format { path, source }),
     }
-    Ok(None)
 }

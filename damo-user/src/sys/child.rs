@@ -22,6 +22,7 @@ use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use super::caller::Caller;
 use super::command_line::{CommandError, CommandLine};
+use super::notify::Notifier;
 
 /// Why a command did not start. Nothing of it is left then.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +80,7 @@ impl Held {
         let name = || program.to_string_lossy().into_owned();
         let mut spawn = Command::new(program);
         spawn.args(args);
+        Notifier::hide_from(&mut spawn);
         if let Some(caller) = caller {
             spawn.env("USER", &caller.name).env("LOGNAME", &caller.name);
             if let Some(home) = &caller.home {

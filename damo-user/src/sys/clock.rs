@@ -13,7 +13,7 @@ pub fn wall_ns() -> u64 {
 }
 
 /// A time before the clock's zero counts as zero, one after 2554 as the last.
-fn nanoseconds(time: Timespec) -> u64 {
+pub(super) fn nanoseconds(time: Timespec) -> u64 {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let rest = u64::try_from(time.tv_nsec).unwrap_or(0);
     seconds.saturating_mul(1_000_000_000).saturating_add(rest)

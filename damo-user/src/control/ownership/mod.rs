@@ -7,7 +7,7 @@
 
 mod lock;
 mod note;
-pub(super) mod store;
+pub(crate) mod store;
 
 pub use lock::{Lock, LockError};
 pub use note::{By, Claim, Note, NoteError, Notes, Whose};
