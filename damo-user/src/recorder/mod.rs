@@ -6,8 +6,10 @@
 //! instruction until DAMON watches it; at the end DAMON is switched off, the
 //! ring drained and the counters read before the file is closed.
 
+pub mod around;
 mod destination;
 mod error;
+pub mod profile;
 mod progress;
 mod pump;
 mod retention;
