@@ -11,7 +11,9 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use damo_user::model::{Gap, Intervals, Item, LossCause, Meta, Ops, Snapshot, TargetInfo};
+use damo_user::model::{
+    Gap, Intervals, Item, Known, LossCause, Meta, Note, Ops, ProcessMemory, Snapshot, TargetInfo,
+};
 use damo_user::store::{Options, Writer, segment_name};
 
 #[path = "store_sample/mod.rs"]
@@ -115,6 +117,45 @@ fn tells_what_is_in_a_record() {
         json["bytes"].as_u64().unwrap(),
         fs::metadata(&path).unwrap().len()
     );
+}
+
+#[test]
+fn tells_of_the_memory_of_a_target() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("damon.data");
+    let memory = |time_ns: u64, pid: u32, resident_mib: u64| {
+        let what = Known::ProcessMemory(ProcessMemory {
+            pid,
+            virtual_bytes: 64 << 20,
+            resident_bytes: resident_mib << 20,
+            shared_bytes: 0,
+        });
+        Item::Note(Note { time_ns, what })
+    };
+    let items = [
+        memory(1000, 77, 5),
+        memory(1001, 77, 9),
+        memory(1002, 77, 7),
+        memory(1003, 78, 1),
+        tuned(0, 5000),
+    ];
+    write(&path, &items, Options::default());
+    let file = path.to_str().unwrap();
+    let (code, text, _) = damo(&["record_info", file]);
+    assert_eq!(code, 0);
+    for line in [
+        "notes:       4 process memory",
+        "  memory: at last 7.000 MiB resident (at most 9.000 MiB), 64.000 MiB mapped",
+    ] {
+        assert!(text.contains(line), "{line}:\n{text}");
+    }
+    let (_, json, _) = damo(&["record_info", "--json", file]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["notes"]["process memory"], 4);
+    let memory = &json["targets"][0]["memory"];
+    assert_eq!(memory["resident_bytes"], 7 << 20);
+    assert_eq!(memory["resident_bytes_max"], 9 << 20);
+    assert_eq!(memory["virtual_bytes"], 64 << 20);
 }
 
 #[test]

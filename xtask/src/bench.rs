@@ -43,13 +43,16 @@ enum What {
         #[arg(value_name = "PART")]
         parts: Vec<String>,
     },
+    /// Mappings, memory and CPU time: what a look at them costs
+    Around,
 }
 
 /// Runs the subcommand.
 pub fn main(args: &Args) -> Result<ExitCode> {
     let (seconds, rounds) = match &args.what {
         What::Record { seconds, rounds } => (seconds, rounds),
-        What::Store { parts } => return store(parts),
+        What::Store { parts } => return native("store", parts),
+        What::Around => return native("around", &[]),
     };
     let cache = Cache::open()?;
     let mut bring = guest::binaries(true)?;
@@ -78,11 +81,11 @@ pub fn main(args: &Args) -> Result<ExitCode> {
 }
 
 /// `cargo bench`, in the sandbox: the peer writes to DAMON where it finds it.
-fn store(parts: &[String]) -> Result<ExitCode> {
+fn native(name: &str, parts: &[String]) -> Result<ExitCode> {
     let myself = std::env::current_exe()?;
     let status = build::cargo()
         .args(["bench", "--quiet", "--package", "damo-user"])
-        .args(["--bench", "store", "--config", &test::runner(&myself), "--"])
+        .args(["--bench", name, "--config", &test::runner(&myself), "--"])
         .args(parts)
         .env(sandbox::EXPECT, "1")
         .status()

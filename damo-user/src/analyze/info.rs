@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{Guide, Losses, PerTarget, TargetGuide};
-use crate::model::{Intervals, Item, Known, TargetKey};
+use crate::model::{Intervals, Item, Known, ProcessMemory, TargetKey};
 
 /// Changes of intervals that are kept; more are only counted.
 const CHANGES: usize = 64;
+
+/// Processes of which the memory is kept.
+const PROCESSES: usize = 4096;
 
 /// Counts over a record; one pass fills it.
 #[derive(Debug, Default)]
@@ -24,6 +27,8 @@ pub struct Info {
     pub nr_intervals: u64,
     /// How many notes there are of each kind.
     pub notes: BTreeMap<&'static str, u64>,
+    /// Memory of the first 4096 processes, by their ids.
+    pub memory: BTreeMap<u32, MemoryOver>,
     targets: PerTarget<TargetCounts>,
     guide: Guide,
     last: PerTarget<Option<Intervals>>,
@@ -49,6 +54,15 @@ pub struct TargetCounts {
     pub samples: u64,
     /// Fewest and most regions of a snapshot.
     pub regions: (u64, u64),
+}
+
+/// Memory of a process over a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryOver {
+    /// As it was last.
+    pub last: ProcessMemory,
+    /// The most that was in memory at once, in bytes.
+    pub most_resident_bytes: u64,
 }
 
 impl Info {
@@ -88,8 +102,20 @@ impl Info {
             Item::Gap(_) => self.extend(item),
             Item::Note(note) => {
                 *self.notes.entry(kind(&note.what)).or_default() += 1;
+                if let Known::ProcessMemory(memory) = note.what {
+                    self.remember(memory);
+                }
             }
         }
+    }
+
+    fn remember(&mut self, memory: ProcessMemory) {
+        if self.memory.len() == PROCESSES && !self.memory.contains_key(&memory.pid) {
+            return;
+        }
+        let over = self.memory.entry(memory.pid).or_default();
+        over.last = memory;
+        over.most_resident_bytes = over.most_resident_bytes.max(memory.resident_bytes);
     }
 
     fn extend(&mut self, item: &Item) {

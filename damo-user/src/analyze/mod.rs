@@ -11,7 +11,7 @@ mod wss;
 pub use group::Grouping;
 pub use guide::{Guide, TargetGuide};
 pub use heat::{Heat, HeatError, HeatMap, HeatSpec, MAX_PIXELS};
-pub use info::{Info, IntervalsFrom, TargetCounts};
+pub use info::{Info, IntervalsFrom, MemoryOver, TargetCounts};
 pub use loss::Losses;
 pub use per_target::PerTarget;
 pub use wss::{SortBy, TargetWss, Wss, WssSpec, collapse};

@@ -3,6 +3,7 @@
 mod args;
 mod convert;
 mod diagnose;
+pub mod do_record;
 mod features;
 mod module;
 mod params;

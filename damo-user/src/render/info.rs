@@ -1,5 +1,6 @@
 //! What is in a record, as text or json.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -8,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use super::{loss_line, size, time};
-use crate::analyze::{Info, IntervalsFrom, TargetCounts, TargetGuide};
+use crate::analyze::{Info, IntervalsFrom, MemoryOver, TargetCounts, TargetGuide};
 use crate::model::units::{format_number, format_size, format_size_accurate};
 use crate::model::{About, Intervals, Meta, TargetKey};
 
@@ -96,8 +97,12 @@ pub fn write_info(out: &mut dyn Write, record: RecordInfo, raw: bool) -> io::Res
         .map(|(kind, n)| format!("{n} {kind}"))
         .collect();
     line("notes", &notes.join(", "))?;
+    let memory = info.memory.clone();
     for target in info.targets() {
         write_target(out, &meta, &target, raw)?;
+        if let Some(memory) = memory_of(&meta, target.0, &memory) {
+            write_memory(out, memory, raw)?;
+        }
     }
     Ok(())
 }
@@ -131,6 +136,25 @@ fn write_target(out: &mut dyn Write, meta: &Meta, target: &Target, raw: bool) ->
     Ok(())
 }
 
+fn memory_of(
+    meta: &Meta,
+    target: TargetKey,
+    memory: &BTreeMap<u32, MemoryOver>,
+) -> Option<MemoryOver> {
+    memory.get(&meta.target(target)?.pid?).copied()
+}
+
+fn write_memory(out: &mut dyn Write, memory: MemoryOver, raw: bool) -> io::Result<()> {
+    let of = |bytes| size(bytes, raw);
+    writeln!(
+        out,
+        "  memory: at last {} resident (at most {}), {} mapped",
+        of(memory.last.resident_bytes),
+        of(memory.most_resident_bytes),
+        of(memory.last.virtual_bytes),
+    )
+}
+
 /// The same as json: names with units; addresses, ids and times as strings,
 /// since many readers take numbers for floating point ones.
 pub fn info_json(record: RecordInfo) -> Value {
@@ -140,6 +164,7 @@ pub fn info_json(record: RecordInfo) -> Value {
     let began = wall(&meta, span.start);
     let changes: Vec<Value> = info.intervals.iter().map(change_json).collect();
     let (snapshots, nr_intervals, notes) = (info.snapshots, info.nr_intervals, info.notes.clone());
+    let memory = info.memory.clone();
     let samples = losses.stored;
     let bytes_per_sample = (samples > 0)
         .then(|| about.bytes.map(|bytes| bytes as f64 / samples as f64))
@@ -147,7 +172,7 @@ pub fn info_json(record: RecordInfo) -> Value {
     let targets: Vec<Value> = info
         .targets()
         .iter()
-        .map(|it| target_json(&meta, it))
+        .map(|it| target_json(&meta, it, memory_of(&meta, it.0, &memory)))
         .collect();
     json!({
         "format": about.format,
@@ -195,7 +220,7 @@ fn change_json(change: &IntervalsFrom) -> Value {
     })
 }
 
-fn target_json(meta: &Meta, target: &Target) -> Value {
+fn target_json(meta: &Meta, target: &Target, memory: Option<MemoryOver>) -> Value {
     let (key, counts, guide) = target;
     let known = meta.target(*key);
     let range = |range: &Range<u64>| json!({"start": range.start.to_string(), "end": range.end.to_string()});
@@ -214,6 +239,12 @@ fn target_json(meta: &Meta, target: &Target) -> Value {
         "regions_min": counts.regions.0,
         "regions_max": counts.regions.1,
         "address_ranges": regions,
+        "memory": memory.map(|memory| json!({
+            "resident_bytes": memory.last.resident_bytes,
+            "resident_bytes_max": memory.most_resident_bytes,
+            "shared_bytes": memory.last.shared_bytes,
+            "virtual_bytes": memory.last.virtual_bytes,
+        })),
     })
 }
 

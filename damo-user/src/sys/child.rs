@@ -320,7 +320,7 @@ fn unblock_signals(pid: Pid) -> nix::Result<()> {
 }
 
 /// Whether a process ends in time.
-fn ends_within(pidfd: BorrowedFd<'_>, time: Duration) -> io::Result<bool> {
+pub(super) fn ends_within(pidfd: BorrowedFd<'_>, time: Duration) -> io::Result<bool> {
     let begin = Instant::now();
     loop {
         let left = time.saturating_sub(begin.elapsed());

@@ -1,4 +1,4 @@
-//! The two clocks of a record.
+//! The two clocks of a record, and one of what it costs.
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
@@ -10,6 +10,11 @@ pub fn monotonic_ns() -> u64 {
 /// CLOCK_REALTIME, in nanoseconds since 1970.
 pub fn wall_ns() -> u64 {
     nanoseconds(clock_gettime(ClockId::Realtime))
+}
+
+/// What this thread used of the processors, in nanoseconds.
+pub fn thread_cpu_ns() -> u64 {
+    nanoseconds(clock_gettime(ClockId::ThreadCPUTime))
 }
 
 /// A time before the clock's zero counts as zero, one after 2554 as the last.

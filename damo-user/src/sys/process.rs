@@ -8,6 +8,8 @@ use std::path::Path;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use crate::model::CpuTime;
+
 /// A kernel thread, in the flags of `/proc/PID/stat`.
 const PF_KTHREAD: u32 = 0x0020_0000;
 
@@ -59,8 +61,10 @@ pub struct Stat {
     pub parent: u32,
     /// Whether it is a thread of the kernel's.
     pub kernel_thread: bool,
-    /// What it used of the processors, in clock ticks.
-    pub cpu_ticks: u64,
+    /// What it used of the processors in user space, in clock ticks.
+    pub user_ticks: u64,
+    /// What it used of them in the kernel.
+    pub system_ticks: u64,
     /// When it started, in clock ticks after boot: with the pid, unique.
     pub start_ticks: u64,
 }
@@ -77,17 +81,33 @@ impl Stat {
         let state = fields.next()?.chars().next()?;
         let parent = fields.next()?.parse().ok()?;
         let flags: u32 = fields.nth(4)?.parse().ok()?;
-        let user: u64 = fields.nth(4)?.parse().ok()?;
-        let system: u64 = fields.next()?.parse().ok()?;
+        let user_ticks = fields.nth(4)?.parse().ok()?;
+        let system_ticks = fields.next()?.parse().ok()?;
         let start_ticks = fields.nth(6)?.parse().ok()?;
         Some(Stat {
             comm: comm.to_owned(),
             state,
             parent,
             kernel_thread: flags & PF_KTHREAD != 0,
-            cpu_ticks: user.saturating_add(system),
+            user_ticks,
+            system_ticks,
             start_ticks,
         })
+    }
+
+    /// What it used of the processors, in clock ticks.
+    pub fn cpu_ticks(&self) -> u64 {
+        self.user_ticks.saturating_add(self.system_ticks)
+    }
+
+    /// Its CPU time so far, as a record has it.
+    pub fn cpu_time(&self, pid: u32) -> CpuTime {
+        CpuTime {
+            pid,
+            kdamond: self.is_kdamond(),
+            user_us: microseconds(self.user_ticks),
+            system_us: microseconds(self.system_ticks),
+        }
     }
 
     /// Whether it is one of DAMON's threads: any process can take such a name,
@@ -95,6 +115,13 @@ impl Stat {
     pub fn is_kdamond(&self) -> bool {
         self.kernel_thread && self.comm.starts_with("kdamond.")
     }
+}
+
+/// Clock ticks as time.
+fn microseconds(ticks: u64) -> u64 {
+    let a_second = u128::from(rustix::param::clock_ticks_per_second().max(1));
+    let us = u128::from(ticks) * 1_000_000 / a_second;
+    u64::try_from(us).unwrap_or(u64::MAX)
 }
 
 /// A process or thread, as it was when it was looked up.

@@ -43,7 +43,7 @@ fn usage(proc: &Tree, tid: u32, ticks_per_second: u64) -> Option<CpuUsage> {
     let hundredths: u64 = hundredths.get(..2)?.parse().ok()?;
     let now = seconds.checked_mul(1_000)?.checked_add(hundredths * 10)?;
     Some(CpuUsage {
-        cpu_time_ms: ms(stat.cpu_ticks),
+        cpu_time_ms: ms(stat.cpu_ticks()),
         running_ms: now.saturating_sub(ms(stat.start_ticks)),
     })
 }
