@@ -6,6 +6,7 @@
 //! instruction until DAMON watches it; at the end DAMON is switched off, the
 //! ring drained and the counters read before the file is closed.
 
+pub mod around;
 mod children;
 pub mod cpu_budget;
 mod destination;
@@ -13,9 +14,6 @@ mod error;
 mod kdamonds;
 pub mod merge;
 pub mod needs;
-pub mod around;
-mod destination;
-mod error;
 pub mod profile;
 mod progress;
 mod pump;
