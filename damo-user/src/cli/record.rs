@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::Outcome;
+use super::filters::FilterArgs;
 use super::request::{Request, RequestArgs};
 use super::rotate::RotateArgs;
+use super::snapshot::SnapshotArgs;
+use super::{Outcome, UsageError};
 use crate::model::units::{self, TimeUnit};
-use crate::recorder::{self, Ended, Plan, Report};
+use crate::recorder::{self, Ended, Filters, Plan, Report};
 use crate::source;
 use crate::sys::command_line::CommandLine;
 use crate::sys::output;
@@ -33,6 +35,12 @@ pub struct Args {
 
     #[command(flatten)]
     rotate: RotateArgs,
+
+    #[command(flatten)]
+    snapshot: SnapshotArgs,
+
+    #[command(flatten)]
+    filters: FilterArgs,
 
     /// Permissions of the file, octal
     #[arg(
@@ -61,19 +69,27 @@ pub struct Args {
 ///
 /// # Errors
 /// What was typed cannot be used, or the recording failed.
-pub fn run(args: Args, stdout: &mut dyn Write) -> Result<Outcome> {
+pub fn run(mut args: Args, stdout: &mut dyn Write) -> Result<Outcome> {
     if args.debug_bpf {
         print_log();
     }
-    let request = args.request.request()?;
+    let (snapshots, filters) = (args.snapshot.snapshots()?, args.filters.filters()?);
+    args.request.what.add(args.snapshot.swallowed());
+    let mut request = args.request.request()?;
     if args.request.dry_run {
+        if let Some(snapshots) = snapshots {
+            snapshots.show_in(&mut request.params)?;
+        }
         return request.print(stdout);
     }
     let out = args.out.clone();
-    let plan = args.plan(request)?;
+    let plan = args.plan(request, filters)?;
     announce(plan.command.as_ref());
     let debug = plan.tap.debug;
-    let report = recorder::record(plan)?;
+    let report = match snapshots {
+        Some(snapshots) => recorder::record_snapshots(snapshots.plan(plan))?,
+        None => recorder::record(plan)?,
+    };
     if debug {
         let counted = &report.counters;
         let _ = writeln!(
@@ -105,9 +121,13 @@ pub fn run(args: Args, stdout: &mut dyn Write) -> Result<Outcome> {
 /// What a recording came to, in a line.
 fn summarize(out: &std::path::Path, report: &Report) {
     let stats = &report.stats;
+    let left_out = match report.left_out {
+        0 => String::new(),
+        left_out => format!(", {} left out", units::format_number(left_out)),
+    };
     let _ = writeln!(
         stderr(),
-        "{}: {} snapshots, {} region samples, {} in {:.1} s, {} lost",
+        "{}: {} snapshots, {} region samples, {} in {:.1} s, {} lost{left_out}",
         out.display(),
         units::format_number(stats.snapshots),
         units::format_number(stats.samples),
@@ -128,8 +148,15 @@ pub fn announce(command: Option<&CommandLine>) {
 }
 
 impl Args {
-    fn plan(self, request: Request) -> Result<Plan> {
+    fn plan(self, request: Request, filters: Filters) -> Result<Plan> {
+        for (.., context) in request.params.contexts() {
+            if let Some(intervals) = context.fixed_intervals() {
+                let checked = filters.check(&intervals);
+                checked.map_err(|nothing| UsageError(nothing.to_string()))?;
+            }
+        }
         Ok(Plan {
+            filters,
             rotation: self.rotate.rotation()?,
             params: request.params,
             command: request.command,

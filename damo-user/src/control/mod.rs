@@ -23,6 +23,7 @@ mod session;
 mod stop;
 mod sysfs;
 mod system;
+mod tried;
 mod tune;
 mod undo;
 
@@ -37,4 +38,5 @@ pub use session::{Options, Session};
 pub use stop::Stop;
 pub use sysfs::{FileError, Tree};
 pub use system::System;
+pub use tried::{Fresh, Tried, tried_regions};
 pub use tune::{Commit, Tuning};

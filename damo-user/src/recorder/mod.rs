@@ -11,6 +11,8 @@ mod error;
 mod progress;
 mod pump;
 mod retention;
+mod sieve;
+mod snapshots;
 mod spool;
 
 use std::path::PathBuf;
@@ -36,6 +38,8 @@ pub use error::RecordError;
 pub use pump::Ended;
 use pump::Pump;
 pub use retention::Rotation;
+pub use sieve::{Filters, NothingMatches, Sieve};
+pub use snapshots::{SnapshotError, SnapshotPlan, View, add_stat_schemes, record_snapshots};
 
 /// How long a command that damo started may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
@@ -54,6 +58,8 @@ pub struct Plan {
     pub mode: u32,
     /// Segments in a folder, instead of a file.
     pub rotation: Option<Rotation>,
+    /// What is written of what DAMON reports.
+    pub filters: Filters,
     /// When to end, if nothing else ends the recording before.
     pub timeout: Option<Duration>,
     /// Run the command as root even if somebody else asked through sudo.
@@ -73,6 +79,8 @@ pub struct Report {
     pub ended: Ended,
     /// What the file holds, and how much was lost.
     pub stats: Stats,
+    /// Region samples of which the filters left nothing: they are not lost.
+    pub left_out: u64,
     /// What the BPF program counted.
     pub counters: Kdamond,
     /// Length of the recording.
@@ -132,7 +140,8 @@ async fn run(mut plan: Plan) -> Result<Report, RecordError> {
     let (gone, command) = watched.release().map_err(RecordError::Runtime)?;
 
     let begun = Instant::now();
-    let mut pump = Pump::new(tap, assembler, record, kdamond, meta.targets);
+    let sieve = Sieve::new(plan.filters.clone());
+    let mut pump = Pump::new(tap, assembler, sieve, record, kdamond, meta.targets);
     let pumped = pump
         .run(
             &mut session,
@@ -153,12 +162,14 @@ async fn run(mut plan: Plan) -> Result<Report, RecordError> {
         Ok(Ended::Target) => command.wait().map(Some),
         _ => command.terminate(GRACE).map(|_| None),
     });
+    let left_out = pump.left_out();
     let closed = pump.close();
     let report = || {
         let stats = closed?;
         Ok(Report {
             ended: pumped?,
             stats,
+            left_out,
             counters: stopped?,
             duration,
             status: status.transpose().map_err(RecordError::Runtime)?.flatten(),
@@ -205,6 +216,7 @@ impl Plan {
             ops: Some(context.ops),
             intervals: context.fixed_intervals(),
             nr_regions: Some((context.nr_regions.min, context.nr_regions.max)),
+            filters: self.filters.typed.clone(),
             targets: targets
                 .map(|(target, target_id)| TargetInfo {
                     target_id,

@@ -9,6 +9,7 @@ use tokio::time::MissedTickBehavior;
 use super::RecordError;
 use super::destination::Destination;
 use super::progress::Progress;
+use super::sieve::Sieve;
 use crate::control::Session;
 use crate::model::TargetInfo;
 use crate::source::{Assembler, Tap};
@@ -29,6 +30,8 @@ pub enum Ended {
     Signal,
     /// Somebody else switched our kdamond off.
     SwitchedOff,
+    /// As many snapshots as were asked for are taken.
+    Count,
 }
 
 /// How often DAMON is asked whether it still runs.
@@ -41,6 +44,7 @@ const NAMES_SETTLE: Duration = Duration::from_secs(3);
 pub struct Pump {
     tap: Tap,
     assembler: Assembler,
+    sieve: Sieve,
     record: Destination,
     kdamond: u32,
     targets: Vec<TargetInfo>,
@@ -53,6 +57,7 @@ impl Pump {
     pub fn new(
         tap: Tap,
         assembler: Assembler,
+        sieve: Sieve,
         record: Destination,
         kdamond: u32,
         targets: Vec<TargetInfo>,
@@ -60,6 +65,7 @@ impl Pump {
         Pump {
             tap,
             assembler,
+            sieve,
             record,
             kdamond,
             targets,
@@ -144,6 +150,7 @@ impl Pump {
         let Pump {
             tap,
             assembler,
+            sieve,
             record,
             kdamond,
             ..
@@ -151,7 +158,7 @@ impl Pump {
         tap.drain(|event| {
             // Until ours was known, others' events were let through as well.
             if event.kdamond == *kdamond {
-                assembler.push(event, &mut |item| record.item(&item));
+                assembler.push(event, &mut |item| record.item(&sieve.item(item)));
             }
         });
         self.record.check_disk()
@@ -182,19 +189,25 @@ impl Pump {
         // Whatever was reserved before detaching is committed by now.
         drained.and(self.drain())?;
         let counters = self.tap.counters(self.kdamond)?;
-        let record = &mut self.record;
+        let (record, sieve) = (&mut self.record, &mut self.sieve);
         let now = clock::monotonic_ns();
         self.assembler
             .finish(self.kdamond, Some(&counters), now, &mut |item| {
-                record.item(&item);
+                record.item(&sieve.item(item));
             });
         Ok(counters)
+    }
+
+    /// Region samples of which the filters left nothing.
+    pub fn left_out(&self) -> u64 {
+        self.sieve.left_out()
     }
 
     /// Closes the record, and waits for the disk.
     pub fn close(self) -> Result<Stats, RecordError> {
         let seen = self.tap.counters(self.kdamond).map(|counted| counted.seen);
-        self.record.close(seen.ok())
+        self.record
+            .close(seen.ok().map(|seen| self.sieve.expected(seen)))
     }
 }
 
