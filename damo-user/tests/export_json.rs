@@ -175,6 +175,7 @@ fn only_what_is_wanted_is_written() {
         time: Some(250..1000),
         addresses: vec![4096..6144, 7168..8192],
         targets: vec![0],
+        ..Filter::default()
     };
     let mut text = Vec::new();
     let told = write_perf_script(&mut ours(&meta, &items), &filter, &mut text).unwrap();

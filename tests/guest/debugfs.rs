@@ -81,6 +81,28 @@ fn where_it_is_missing_that_is_said() {
 }
 
 #[test]
+fn snapshots_need_more_than_it_has() {
+    let scene = Scene::quiet("debugfs_snapshot");
+    if !here() {
+        return;
+    }
+    let before = values();
+    let args = ["record", "--snapshot", "1", "1", "paddr"];
+    scene
+        .run(&[&args[..], &["--interface", "debugfs"]].concat())
+        .exits(1)
+        .says("--snapshot: DAMON's debugfs interface tells no regions");
+    if crate::kit::exists("kdamonds/nr_kdamonds") {
+        // 6.1 has sysfs, too, and no tried regions in it.
+        let parameters = crate::kit::parameters();
+        scene.run(&args).exits(1).says("that came with Linux 6.2");
+        assert_eq!(crate::kit::parameters(), parameters);
+    }
+    assert_eq!(values(), before);
+    assert!(!scene.path("damon.data").exists());
+}
+
+#[test]
 fn the_documents_examples_are_what_damo_writes() {
     let scene = Scene::quiet("debugfs_examples");
     if !here() {

@@ -31,4 +31,5 @@ mod ownership;
 mod process;
 mod races;
 mod service;
+mod snapshots;
 mod timing;

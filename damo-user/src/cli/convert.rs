@@ -28,10 +28,13 @@ use crate::render::loss_line;
 /// written; no file is left behind then.
 pub fn run(args: &Args) -> Result<Outcome> {
     let format = args.format()?;
+    let regions = args.part.regions.filters()?;
+    let narrowed = regions.any();
     let mut filter = Filter {
         time: None,
-        addresses: args.part.addresses()?,
         targets: args.part.targets(),
+        addresses: regions.addresses,
+        pattern: regions.pattern,
     };
     let time = args.part.time()?;
     let mode = args.part.output_permission;
@@ -44,16 +47,15 @@ pub fn run(args: &Args) -> Result<Outcome> {
         filter.time = Some(range).filter(|range| *range != (0..u64::MAX));
     }
     let all = filter == Filter::default();
-    let addressed = !filter.addresses.is_empty();
     let mut watch = Watch::new(record, filter, end_ns);
     let mut out = target.writer()?;
     let written = write(format, &mut watch, &mut out);
     watch.finish();
     let exported = written.map_err(|error| failed(&args.output, error))?;
-    let cut_away = addressed && exported.samples == 0;
+    let cut_away = narrowed && exported.samples == 0;
     if (exported.snapshots == 0 && !all && !exported.losses.any()) || cut_away {
         anyhow::bail!(
-            "{}: nothing of this record is within --time, --address and --target; `damo report heats --guide` prints what it has",
+            "{}: nothing of this record is within --time, --address, --target, --sz_region, --access_rate and --age; `damo report heats --guide` prints what it has",
             args.input.display()
         );
     }

@@ -12,7 +12,7 @@ use super::rotate::RotateArgs;
 use super::{Outcome, UsageError};
 use crate::control::{Module, System, others};
 use crate::model::units::{self, TimeUnit};
-use crate::recorder::{self, Ended, Plan, Report, Scope, Which};
+use crate::recorder::{self, Ended, Filters, Ours, Plan, Report, Scope, Which};
 use crate::source;
 use crate::sys::command_line::CommandLine;
 use crate::sys::output;
@@ -64,6 +64,18 @@ pub struct Args {
     #[command(flatten)]
     rotate: RotateArgs,
 
+    #[command(flatten)]
+    snapshot: SnapshotArgs,
+
+    #[command(flatten)]
+    filters: FilterArgs,
+
+    #[command(flatten)]
+    do_record: DoRecordArgs,
+
+    #[command(flatten)]
+    service: ServiceArgs,
+
     /// Permissions of the file, octal
     #[arg(
         long = "output_permission",
@@ -91,28 +103,42 @@ pub struct Args {
 ///
 /// # Errors
 /// What was typed cannot be used, or the recording failed.
-pub fn run(args: Args, stdout: &mut dyn Write) -> Result<Outcome> {
+pub fn run(mut args: Args, stdout: &mut dyn Write) -> Result<Outcome> {
     if args.debug_bpf {
         print_log();
     }
-    let out = args.out.clone();
+    let (snapshots, filters) = (args.snapshot.snapshots()?, args.filters.filters()?);
+    args.request.what.add(args.snapshot.swallowed());
     let scope = match args.ongoing()? {
+        Some(_) if snapshots.is_some() => {
+            let text = "--snapshot: only of a DAMON that is set up for it; what runs already is recorded without";
+            return Err(UsageError(text.to_owned()).into());
+        }
         Some(which) => Scope::Ongoing(which),
         None => {
-            let request = args.request.request()?;
+            let mut request = args.request.request()?;
             if args.request.dry_run {
+                if let Some(snapshots) = snapshots {
+                    snapshots.show_in(&mut request.params)?;
+                }
                 return request.print(stdout);
             }
-            args.ours(request)
+            Scope::Ours(args.ours(request, &filters)?)
         }
     };
+    let out = args.out.clone();
     announce(match &scope {
-        Scope::Ours { command, .. } => command.as_ref(),
+        Scope::Ours(ours) => ours.command.as_ref(),
         Scope::Ongoing(_) => None,
     });
-    let plan = args.plan(scope)?;
+    let plan = args.plan(filters)?;
     let debug = plan.tap.debug;
-    let report = recorder::record(plan)?;
+    let report = match (snapshots, scope) {
+        (Some(snapshots), Scope::Ours(ours)) => {
+            recorder::record_snapshots(snapshots.plan(ours, plan))?
+        }
+        (_, scope) => recorder::record(scope, plan)?,
+    };
     if debug {
         let counted = &report.counters;
         let _ = writeln!(
@@ -158,6 +184,9 @@ fn summarize(out: &std::path::Path, report: &Report) {
             samples => format!(", {} left out", units::format_number(samples)),
         },
     );
+    if let Some(profile) = &report.profile {
+        let _ = writeln!(stderr(), "{}: the profile beside it", profile.display());
+    }
 }
 
 /// Says what a command is taken for, and how to end what has no other end.
@@ -193,19 +222,31 @@ impl Args {
         Ok(which)
     }
 
-    fn ours(&self, request: Request) -> Scope {
-        Scope::Ours {
+    fn ours(&self, request: Request, filters: &Filters) -> Result<Ours> {
+        for (.., context) in request.params.contexts() {
+            if let Some(intervals) = context.fixed_intervals() {
+                let checked = filters.check(&intervals);
+                checked.map_err(|nothing| UsageError(nothing.to_string()))?;
+            }
+        }
+        Ok(Ours {
             params: request.params,
             command: request.command,
             as_root: self.request.as_root,
             children: !self.exclude_child_tasks,
             options: request.options,
-        }
+        })
     }
 
-    fn plan(self, scope: Scope) -> Result<Plan> {
+    fn plan(self, filters: Filters) -> Result<Plan> {
+        let what = self.do_record.choice();
         Ok(Plan {
-            scope,
+            filters,
+            access: what.access,
+            around: what.around,
+            cpu_profile: what.cpu_profile,
+            max_cpu: self.service.max_cpu,
+            service: self.service.service,
             rotation: self.rotate.rotation()?,
             out: self.out,
             mode: self.output_permission,

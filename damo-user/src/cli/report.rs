@@ -57,6 +57,17 @@ pub(super) fn open(path: &Path) -> anyhow::Result<Box<dyn Record>> {
     import::open(path).map_err(|error| not_opened(path, error))
 }
 
+/// Opens a record to be reported of, and tells what was left out of it on purpose.
+fn opened(path: &Path) -> anyhow::Result<Box<dyn Record>> {
+    let record = open(path)?;
+    let filters = &record.meta().filters;
+    if !filters.is_empty() {
+        let filters = filters.join(" ");
+        eprintln!("damo: recorded with {filters}: other regions are not in the record");
+    }
+    Ok(record)
+}
+
 /// Says what to do where there is no record at all.
 pub(super) fn not_opened(path: &Path, error: ReadError) -> anyhow::Error {
     match error {
@@ -106,7 +117,7 @@ fn raw(args: &RawArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
         raw_number: args.raw_number,
         duration_ns,
     };
-    let mut record = open(&args.input.input)?;
+    let mut record = opened(&args.input.input)?;
     let mut losses = Losses::default();
     let Some((first, base_ns)) = first_snapshot(&mut *record)? else {
         // Nothing to be relative to, and no target to tell apart.
@@ -155,7 +166,7 @@ fn heats(args: &HeatsArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
     {
         return Err(no_picture_file(file).into());
     }
-    let mut record = open(&args.input.input)?;
+    let mut record = opened(&args.input.input)?;
     let mut guide = Guide::default();
     let losses = fold(&mut *record, |snapshot| guide.add(snapshot))?;
     let guides = guide.finish();
@@ -263,7 +274,7 @@ fn choose(guides: &[TargetGuide], tid: Option<u64>) -> anyhow::Result<&TargetGui
 
 fn wss(args: &WssArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
     let percentiles = percentiles(&args.range)?;
-    let mut record = open(&args.input.input)?;
+    let mut record = opened(&args.input.input)?;
     let mut wss = Wss::new(WssSpec {
         exclude_samples: args.exclude_samples,
         work_time_ns: args.work_time_ns,

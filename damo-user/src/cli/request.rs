@@ -20,7 +20,7 @@ use crate::watch::Watched;
 #[derive(Debug, clap::Args)]
 pub struct RequestArgs {
     #[command(flatten)]
-    what: TargetArgs,
+    pub what: TargetArgs,
 
     /// Run the command as root, not as the user who called sudo
     #[arg(long = "as-root")]

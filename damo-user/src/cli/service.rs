@@ -1,13 +1,5 @@
 //! Options of `damo record` for a recorder that is left running.
 
-use std::path::{Component, Path, PathBuf};
-
-/// Where control groups are.
-const CGROUPS: &str = "/sys/fs/cgroup";
-
-/// The longest name that a process can have, in bytes.
-const COMM_BYTES: usize = 15;
-
 /// A recorder to leave running.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 pub struct ServiceArgs {
@@ -19,15 +11,6 @@ pub struct ServiceArgs {
     /// Give up detail rather than use more of a processor than this (1%, 0.5%)
     #[arg(long = "max-cpu", value_name = "SHARE", value_parser = parse_share)]
     pub max_cpu: Option<f64>,
-
-    /// Watch every process of this name, also those that start later
-    #[arg(long = "follow-command", value_name = "NAME", value_parser = parse_name,
-          conflicts_with = "cgroup")]
-    pub follow_command: Option<String>,
-
-    /// Watch every process of this control group and of those below it
-    #[arg(long, value_name = "PATH", value_parser = parse_cgroup)]
-    pub cgroup: Option<PathBuf>,
 }
 
 /// A share of one processor, as a part of 1.
@@ -46,31 +29,6 @@ fn parse_share(text: &str) -> Result<f64, String> {
     match (0.01..=100.0).contains(&percent) {
         true => Ok(percent / 100.0),
         false => Err("must be 0.01% to 100% of one processor".to_owned()),
-    }
-}
-
-/// A name as the kernel keeps it: cut to 15 bytes.
-fn parse_name(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.contains('/') {
-        return Err("must be a program's name, without its folder".to_owned());
-    }
-    let cut = text.floor_char_boundary(COMM_BYTES);
-    Ok(text.get(..cut).unwrap_or(text).to_owned())
-}
-
-/// `/sys/fs/cgroup/a/b`, `/a/b` or `a/b`, to the first.
-fn parse_cgroup(text: &str) -> Result<PathBuf, String> {
-    let path = Path::new(text);
-    let below = path
-        .strip_prefix(CGROUPS)
-        .or_else(|_| path.strip_prefix("/"))
-        .unwrap_or(path);
-    let plain = |part| matches!(part, Component::Normal(_));
-    match !below.as_os_str().is_empty() && below.components().all(plain) {
-        true => Ok(Path::new(CGROUPS).join(below)),
-        false => Err(format!(
-            "must be a control group below {CGROUPS}, such as system.slice/postgresql.service"
-        )),
     }
 }
 

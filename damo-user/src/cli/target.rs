@@ -95,6 +95,11 @@ impl TargetArgs {
         self.target.iter().cloned().chain(swallowed).collect()
     }
 
+    /// Words of the target that another option took.
+    pub fn add(&mut self, words: &[String]) {
+        self.target.extend(words.iter().map(OsString::from));
+    }
+
     fn target(&self) -> Result<Target> {
         let words = self.words();
         if words.is_empty() {

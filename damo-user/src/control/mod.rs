@@ -24,6 +24,7 @@ mod stop;
 mod sysfs;
 mod system;
 mod targets;
+mod tried;
 mod tune;
 mod undo;
 
@@ -38,4 +39,5 @@ pub use session::{Options, Session};
 pub use stop::Stop;
 pub use sysfs::{FileError, Tree};
 pub use system::System;
+pub use tried::{Fresh, Tried, tried_regions};
 pub use tune::{Commit, Tuning};

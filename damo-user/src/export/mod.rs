@@ -27,7 +27,7 @@ pub use self::damo::write_damo;
 #[cfg(feature = "parquet")]
 pub use self::parquet::write_parquet;
 pub use columns::{COLUMNS, Column, Kind};
-pub use filter::Filter;
+pub use filter::{Filter, Kept, keep_wanted};
 pub use json::{write_json, write_json_compressed};
 pub use ndjson::write_ndjson;
 pub use perf_script::write_perf_script;

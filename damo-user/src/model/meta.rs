@@ -135,6 +135,9 @@ pub struct Meta {
     pub kdamonds: Vec<KdamondInfo>,
     /// What was watched.
     pub targets: Vec<TargetInfo>,
+    /// What was left out while recording: filters, each as it was typed.
+    #[serde(skip_serializing_if = "is_default")]
+    pub filters: Vec<String>,
     /// The tracepoint's `format` text, that says how events were decoded.
     pub event_format: String,
     /// Wall clock at the record's start, nanoseconds since 1970.

@@ -77,6 +77,17 @@ impl Level {
         number.is_multiple_of(self.one_in().into())
     }
 
+    /// Its number in record files: 0 all detail, 1 no side information, 2 regions
+    /// merged; from 3 on, one snapshot in 2, 4, 8…
+    pub fn code(self) -> u64 {
+        match self {
+            Level::Full => 0,
+            Level::NoSideInformation => 1,
+            Level::MergedRegions => 2,
+            Level::FewerSnapshots { one_in } => 2 + u64::from(one_in.max(1).ilog2()),
+        }
+    }
+
     fn one_in(self) -> u32 {
         match self {
             Level::FewerSnapshots { one_in } => one_in,

@@ -24,6 +24,9 @@ const RETRY_NS: u64 = 1_000_000_000;
 /// How often it is looked whether segments are too old, or too large.
 const LOOK_NS: u64 = 30_000_000_000;
 
+/// A wall clock that is so far off has been set.
+const JUMP_NS: u64 = 100_000_000;
+
 /// Segments that may be waiting for a slow disk; then the last one goes on.
 const CLOSING: usize = 4;
 
@@ -69,6 +72,10 @@ pub struct Destination {
     retry_ns: u64,
     look_ns: u64,
     told: bool,
+    /// Somebody wants the next segment to begin.
+    asked: bool,
+    /// What both clocks showed differed by this much when it was told last.
+    apart_ns: u64,
     /// Of the segments before this one.
     before: Stats,
     closing: Vec<JoinHandle<()>>,
@@ -107,6 +114,8 @@ impl Destination {
             retry_ns: 0,
             look_ns: 0,
             told: false,
+            asked: false,
+            apart_ns: meta.wall_ns.wrapping_sub(meta.mono_ns),
             before: Stats::default(),
             closing: Vec::new(),
             disks: vec![disk],
@@ -148,6 +157,27 @@ impl Destination {
         let _ = self.writer.clock(clock::monotonic_ns(), clock::wall_ns());
     }
 
+    /// Begins the next segment with the next tick, if there are segments.
+    pub fn rotate_soon(&mut self) {
+        self.asked = true;
+    }
+
+    /// Number of the segment that is being written; 0 for a file.
+    pub fn segment(&self) -> u32 {
+        self.options.segment
+    }
+
+    /// Tells what both clocks show, if one of them has jumped: somebody has set
+    /// the wall clock, or the machine was asleep.
+    pub fn note_clock(&mut self, now_ns: u64) {
+        let wall_ns = clock::wall_ns();
+        let apart_ns = wall_ns.wrapping_sub(now_ns);
+        if apart_ns.abs_diff(self.apart_ns) > JUMP_NS {
+            self.apart_ns = apart_ns;
+            let _ = self.writer.clock(now_ns, wall_ns);
+        }
+    }
+
     /// To be called regularly: writes what is old enough, and begins the next
     /// segment when it is time.
     pub fn tick(&mut self, now_ns: u64) {
@@ -156,7 +186,7 @@ impl Destination {
             return;
         };
         let age_ns = now_ns.saturating_sub(self.began_ns);
-        let due = segments.rotation.is_due(self.writer.stats(), age_ns);
+        let due = self.asked || segments.rotation.is_due(self.writer.stats(), age_ns);
         if now_ns >= self.look_ns {
             self.look_ns = now_ns.saturating_add(LOOK_NS);
             self.writer.sink_mut().then(move |_| {
@@ -166,6 +196,7 @@ impl Destination {
         }
         if due && now_ns >= self.retry_ns {
             self.retry_ns = now_ns.saturating_add(RETRY_NS);
+            self.asked = false;
             let rotated = self.rotate(now_ns);
             if let Err(error) = rotated
                 && !std::mem::replace(&mut self.told, true)

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::snapshots::SnapshotError;
 use crate::control::{ControlError, FileError, NotRestored};
 use crate::source::SourceError;
 use crate::store::WriteError;
@@ -53,6 +54,9 @@ pub enum RecordError {
     /// A signal came before DAMON watched anything.
     #[error("interrupted before the recording began; nothing was recorded or changed")]
     Interrupted,
+    /// There can be no snapshots.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// The targets.
     #[error(transparent)]
     Watch(#[from] WatchError),

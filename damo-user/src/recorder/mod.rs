@@ -7,6 +7,7 @@
 //! ring drained and the counters read before the file is closed.
 
 pub mod around;
+mod aside;
 mod children;
 pub mod cpu_budget;
 mod destination;
@@ -14,13 +15,17 @@ mod error;
 mod kdamonds;
 pub mod merge;
 pub mod needs;
+mod outlet;
 pub mod profile;
 mod progress;
 mod pump;
 mod retention;
+mod sieve;
+mod snapshots;
 mod spool;
 pub mod status;
 mod targets;
+mod teller;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -39,15 +44,21 @@ use crate::sys::command_line::CommandLine;
 use crate::sys::host::Host;
 use crate::watch::{self, Signals, Watched};
 
+use aside::Aside;
 use children::Children;
 use destination::{Destination, Place};
 pub use error::RecordError;
 use kdamonds::Kdamonds;
 pub use kdamonds::Which;
+use outlet::Outlet;
+use profile::Profile;
 pub use pump::Ended;
-use pump::Pump;
+use pump::{Parts, Pump};
 pub use retention::Rotation;
+pub use sieve::{Filters, NothingMatches, Sieve};
+pub use snapshots::{SnapshotError, SnapshotPlan, View, add_stat_schemes, record_snapshots};
 use targets::{Targets, name_of};
+use teller::Teller;
 
 /// How long a command that damo started may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
@@ -55,35 +66,48 @@ const GRACE: Duration = Duration::from_secs(5);
 /// What is recorded.
 #[derive(Clone, Debug)]
 pub enum Scope {
-    /// DAMON as these say, of one kdamond, with [`Watched::stand_in`] for the
-    /// command's pid.
-    Ours {
-        /// The parameters.
-        params: Params,
-        /// What to start.
-        command: Option<CommandLine>,
-        /// Run it as root even if somebody else asked through sudo.
-        as_root: bool,
-        /// Watch the children of the processes, too.
-        children: bool,
-        /// What may be done to others' use of DAMON.
-        options: ControlOptions,
-    },
+    /// DAMON, set up for it.
+    Ours(Ours),
     /// What runs already, or will: nothing of it is changed.
     Ongoing(Which),
+}
+
+/// What DAMON is to do for a recording.
+#[derive(Clone, Debug)]
+pub struct Ours {
+    /// The parameters, with [`Watched::stand_in`] for the command's pid.
+    pub params: Params,
+    /// What to start.
+    pub command: Option<CommandLine>,
+    /// Run it as root even if somebody else asked through sudo.
+    pub as_root: bool,
+    /// Watch the children of the processes, too.
+    pub children: bool,
+    /// What may be done to others' use of DAMON.
+    pub options: ControlOptions,
 }
 
 /// Everything a recording needs to know beforehand.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// What is recorded.
-    pub scope: Scope,
     /// Where to write.
     pub out: PathBuf,
     /// Permission bits of the file.
     pub mode: u32,
     /// Segments in a folder, instead of a file.
     pub rotation: Option<Rotation>,
+    /// What is written of what DAMON reports.
+    pub filters: Filters,
+    /// Whether regions are recorded at all.
+    pub access: bool,
+    /// What else is looked at.
+    pub around: around::Choice,
+    /// `perf record` beside it.
+    pub cpu_profile: bool,
+    /// The share of a processor that may be used, as a part of 1.
+    pub max_cpu: Option<f64>,
+    /// Left running: tells systemd, rotates on SIGHUP, waits for DAMON.
+    pub service: bool,
     /// When to end, if nothing else ends the recording before.
     pub timeout: Option<Duration>,
     /// The tap's settings.
@@ -105,6 +129,8 @@ pub struct Report {
     pub counters: Kdamond,
     /// Length of the recording.
     pub duration: Duration,
+    /// The profile that was made beside it.
+    pub profile: Option<PathBuf>,
     /// How the command ended, if damo started one and it ended by itself.
     pub status: Option<child::Ended>,
 }
@@ -114,39 +140,25 @@ pub struct Report {
 /// # Errors
 /// Something could not be set up, or the file could not be written to its end.
 /// DAMON is put back and a started command is ended first, either way.
-pub fn record(plan: Plan) -> Result<Report, RecordError> {
+pub fn record(scope: Scope, plan: Plan) -> Result<Report, RecordError> {
     let runtime = watch::runtime().map_err(RecordError::Runtime)?;
-    runtime.block_on(run(plan))
+    runtime.block_on(run(scope, plan))
 }
 
-async fn run(plan: Plan) -> Result<Report, RecordError> {
+async fn run(scope: Scope, plan: Plan) -> Result<Report, RecordError> {
     // Caught from here on: a signal during set-up must not skip putting back.
-    let mut signals = Signals::listen().map_err(RecordError::Runtime)?;
+    let hangup_ends = !plan.service;
+    let mut signals = Signals::listen_to(hangup_ends).map_err(RecordError::Runtime)?;
     let system = System::live();
     let caller = Caller::from_env()?;
-    let begun = match plan.scope.clone() {
-        Scope::Ours {
-            params,
-            command,
-            as_root,
-            children,
-            options,
-        } => {
-            Session::check(&system, options)?;
-            let ours = Ours {
-                params,
-                command,
-                run_as: caller.as_ref().filter(|_| !as_root),
-                children,
-                options,
-            };
-            begin_ours(&plan, &system, caller.as_ref(), ours)?
-        }
+    let begun = match scope {
+        Scope::Ours(ours) => begin_ours(&plan, &system, caller.as_ref(), ours)?,
         Scope::Ongoing(which) => begin_ongoing(&plan, &system, caller.as_ref(), which)?,
     };
     let Begun {
         mut session,
         watched,
+        profile,
         mut pump,
     } = begun;
     if signals.came().await {
@@ -159,17 +171,23 @@ async fn run(plan: Plan) -> Result<Report, RecordError> {
     pump.watch(processes);
 
     let begun = Instant::now();
-    let pumped = pump.run(session.as_mut(), plan.timeout, &mut signals).await;
+    let pumped = pump
+        .run(session.as_mut(), plan.timeout, &mut signals)
+        .await;
     let duration = begun.elapsed();
     // Each of these is done, whatever failed before it; the disk, which may
     // take its time, comes last. What `turn_off` cannot do, `restore` tries
     // again and tells.
+    if let Some(profile) = &profile {
+        profile.interrupt();
+    }
     if let Some(session) = &mut session {
         let _ = session.turn_off();
     }
     let stopped = pump.stop();
     let restored = session.as_mut().map_or(Ok(()), Session::restore);
     let status = command.map(|command| end(command, &pumped));
+    let profile = profile.and_then(Profile::end);
     let left_out = pump.left_out();
     let closed = pump.close();
     let report = || {
@@ -180,6 +198,7 @@ async fn run(plan: Plan) -> Result<Report, RecordError> {
             left_out,
             counters: stopped?,
             duration,
+            profile,
             status: status.transpose().map_err(RecordError::Runtime)?.flatten(),
         })
     };
@@ -209,35 +228,28 @@ fn end(
 struct Begun {
     session: Option<Session>,
     watched: Option<Watched>,
+    profile: Option<Profile>,
     pump: Pump,
-}
-
-/// What is wanted of a DAMON of our own.
-struct Ours<'a> {
-    params: Params,
-    command: Option<CommandLine>,
-    run_as: Option<&'a Caller>,
-    children: bool,
-    options: ControlOptions,
 }
 
 fn begin_ours(
     plan: &Plan,
     system: &System,
     caller: Option<&Caller>,
-    ours: Ours<'_>,
+    ours: Ours,
 ) -> Result<Begun, RecordError> {
+    Session::check(system, ours.options)?;
+    let run_as = caller.filter(|_| !ours.as_root);
     let mut params = ours.params;
     let place = plan.place(caller)?;
-    let has_processes = params
-        .contexts()
-        .all(|(.., context)| context.ops == Ops::Vaddr)
+    let has_processes = params.contexts().all(|(.., context)| context.ops == Ops::Vaddr)
         && !params.pids().is_empty();
     let with_children = ours.children && has_processes && params.kdamonds.len() == 1;
     if with_children && ours.command.is_none() {
         add_descendants(&mut params);
     }
-    let watched = Watched::find(&mut params, ours.command.as_ref(), ours.run_as)?;
+    let watched = Watched::find(&mut params, ours.command.as_ref(), run_as)?;
+    let profile = plan.profile(caller, &params.pids())?;
     let mut session = Session::prepare(system, &params, ours.options)?;
     let mut options = plan.tap.clone();
     options.wanted.processes = has_processes;
@@ -262,32 +274,42 @@ fn begin_ours(
     for info in &infos {
         targets.add(info.clone(), None, mono_ns);
     }
-    let context = params.contexts().map(|(.., context)| context).next();
+    let mut contexts = params.contexts().map(|(.., context)| context);
     let meta = Meta {
         event_format: tap.format().to_owned(),
         kdamond: match tids.as_slice() {
             [only] => Some(*only),
             _ => None,
         },
-        ops: context.map(|context| context.ops),
-        intervals: context.and_then(Context::fixed_intervals),
-        nr_regions: context.map(|context| (context.nr_regions.min, context.nr_regions.max)),
         kdamonds: kdamonds.changed().unwrap_or_default(),
         targets: infos,
         wall_ns,
         mono_ns,
-        ..plan.meta()
+        ..plan.meta(contexts.next())
     };
+    let aside = plan.give_up_the_rest(system, caller, run_as.is_some() && ours.command.is_some());
     let record = Destination::begin(place, &meta)?;
     let children = match tids.as_slice() {
         [tid] if with_children => Some(Children::new(params, *tid)),
         _ => None,
     };
-    let pump = Pump::new(tap, assembler, record, kdamonds, targets, children, meta);
+    let outlet = Outlet::new(record, targets, plan);
+    let teller = Teller::new(plan, system);
+    let parts = Parts {
+        tap,
+        assembler,
+        kdamonds,
+        children,
+        outlet,
+        aside,
+        teller,
+        meta,
+    };
     Ok(Begun {
         session: Some(session),
         watched: Some(watched),
-        pump,
+        profile,
+        pump: Pump::new(parts, plan.service, plan.max_cpu),
     })
 }
 
@@ -299,14 +321,14 @@ fn begin_ongoing(
 ) -> Result<Begun, RecordError> {
     let mut kdamonds = Kdamonds::ongoing(system, which);
     let running = kdamonds.running();
-    if running.is_empty() {
+    if running.is_empty() && !plan.service {
         return Err(RecordError::NothingRuns(which.to_string()));
     }
     let place = plan.place(caller)?;
     let mut options = plan.tap.clone();
     options.wanted.processes = true;
     // Whoever is not known yet is let through, and looked up.
-    let tap = Tap::attach(&[], &options)?;
+    let mut tap = Tap::attach(&[], &options)?;
     let mut assembler = Assembler::new(None, 1);
     let mut targets = Targets::new().map_err(RecordError::Runtime)?;
     let (mono_ns, wall_ns) = (clock::monotonic_ns(), clock::wall_ns());
@@ -320,7 +342,12 @@ fn begin_ongoing(
     }
     for info in &infos {
         targets.add(info.clone(), None, mono_ns);
+        if let Some(pid) = info.pid {
+            tap.follow(pid)?;
+        }
     }
+    let pids: Vec<u32> = infos.iter().filter_map(|info| info.pid).collect();
+    let profile = plan.profile(caller, &pids)?;
     let first = kdamonds.infos().into_iter().next().unwrap_or_default();
     let meta = Meta {
         event_format: tap.format().to_owned(),
@@ -330,14 +357,27 @@ fn begin_ongoing(
         targets: infos,
         wall_ns,
         mono_ns,
-        ..plan.meta()
+        ..plan.meta(None)
     };
+    let aside = plan.give_up_the_rest(system, caller, false);
     let record = Destination::begin(place, &meta)?;
-    let pump = Pump::new(tap, assembler, record, kdamonds, targets, None, meta);
+    let outlet = Outlet::new(record, targets, plan);
+    let teller = Teller::new(plan, system);
+    let parts = Parts {
+        tap,
+        assembler,
+        kdamonds,
+        children: None,
+        outlet,
+        aside,
+        teller,
+        meta,
+    };
     Ok(Begun {
         session: None,
         watched: None,
-        pump,
+        profile,
+        pump: Pump::new(parts, plan.service, plan.max_cpu),
     })
 }
 
@@ -389,8 +429,34 @@ impl Plan {
         Ok(Place::create(&self.out, self.mode, owner, self.rotation)?)
     }
 
+    /// Starts what makes a profile, if one is wanted.
+    fn profile(&self, caller: Option<&Caller>, pids: &[u32]) -> Result<Option<Profile>, RecordError> {
+        if !self.cpu_profile {
+            return Ok(None);
+        }
+        let owner = caller.map(Caller::owner);
+        Ok(Profile::start(&self.out, self.mode, owner, pids)?)
+    }
+
+    /// Everything is attached: keeps what putting DAMON back takes, and what
+    /// looking around does.
+    fn give_up_the_rest(
+        &self,
+        system: &System,
+        caller: Option<&Caller>,
+        command_of_other: bool,
+    ) -> Aside {
+        let ahead = needs::Ahead {
+            out: &self.out,
+            owner: caller,
+            command_of_other,
+            mappings: self.around.mappings,
+        };
+        Aside::confined(self.around, &needs::needs(system, ahead))
+    }
+
     /// What is known of the recording beforehand.
-    fn meta(&self) -> Meta {
+    fn meta(&self, context: Option<&Context>) -> Meta {
         let host = Host::here();
         Meta {
             tool: format!("damo {}", env!("CARGO_PKG_VERSION")),
@@ -399,6 +465,10 @@ impl Plan {
             kernel: host.kernel,
             machine: host.machine,
             boot_id: host.boot_id,
+            ops: context.map(|context| context.ops),
+            intervals: context.and_then(Context::fixed_intervals),
+            nr_regions: context.map(|context| (context.nr_regions.min, context.nr_regions.max)),
+            filters: self.filters.typed.clone(),
             ..Meta::default()
         }
     }

@@ -7,19 +7,21 @@ use damo_ebpf::Kdamond;
 use tokio::time::MissedTickBehavior;
 
 use super::RecordError;
+use super::aside::Aside;
 use super::children::Children;
-use super::destination::Destination;
+use super::cpu_budget::Budget;
 use super::kdamonds::{Kdamonds, Newcomer};
+use super::outlet::Outlet;
 use super::progress::Progress;
-use super::targets::{Targets, name_of};
+use super::status::Recorded;
+use super::targets::name_of;
+use super::teller::{Going, Teller};
 use crate::control::Session;
-use crate::model::{
-    Gap, Happened, Happening, Item, Known, LossCause, Meta, Note, TargetInfo, TargetKey,
-};
+use crate::model::{Happening, Item, Meta, TargetInfo};
 use crate::source::{Arrival, Assembler, SourceError, Tap, Told, What};
 use crate::store::Stats;
-use crate::sys::clock;
 use crate::sys::readiness::Readiness;
+use crate::sys::{clock, own};
 use crate::watch::{Signals, after};
 
 /// What ended a recording.
@@ -35,6 +37,8 @@ pub enum Ended {
     SwitchedOff,
     /// Every kdamond that others had begun has ended.
     KdamondsEnded,
+    /// As many snapshots as were asked for are taken.
+    Count,
 }
 
 /// How often DAMON is asked whether it still runs.
@@ -45,56 +49,71 @@ pub struct Pump {
     tap: Tap,
     keeper: Keeper,
     children: Option<Children>,
+    aside: Aside,
+    teller: Teller,
+    budget: Option<Budget>,
+    /// Waits for DAMON when it is off.
+    service: bool,
     /// Of kdamonds that are gone.
     counted: Kdamond,
     untold: u64,
+    /// Of the oldest event when it was taken from the ring, since it was told.
+    lag_ns: u64,
+    segment: u32,
     meta: Meta,
     started: Instant,
+}
+
+/// What a pump is made of.
+pub struct Parts {
+    pub tap: Tap,
+    pub assembler: Assembler,
+    pub kdamonds: Kdamonds,
+    pub children: Option<Children>,
+    pub outlet: Outlet,
+    pub aside: Aside,
+    pub teller: Teller,
+    /// What the record says about itself so far.
+    pub meta: Meta,
 }
 
 /// What becomes of what arrives.
 struct Keeper {
     assembler: Assembler,
-    record: Destination,
+    outlet: Outlet,
     kdamonds: Kdamonds,
-    targets: Targets,
     newcomers: Vec<Newcomer>,
     /// Threads that turned out not to be wanted.
     unwanted: Vec<u32>,
     forked: Vec<u32>,
-    /// Samples of processes that were gone: since the last note, and in all.
-    of_gone: u64,
-    left_out: u64,
+    /// Time of the first event since the ring was looked at.
+    first_ns: Option<u64>,
 }
 
 impl Pump {
-    /// `meta`: what the record says about itself so far.
-    pub fn new(
-        tap: Tap,
-        assembler: Assembler,
-        record: Destination,
-        kdamonds: Kdamonds,
-        targets: Targets,
-        children: Option<Children>,
-        meta: Meta,
-    ) -> Pump {
+    /// `max_cpu`: the share of a processor that may be used.
+    pub fn new(parts: Parts, service: bool, max_cpu: Option<f64>) -> Pump {
         Pump {
-            tap,
+            tap: parts.tap,
             keeper: Keeper {
-                assembler,
-                record,
-                kdamonds,
-                targets,
+                assembler: parts.assembler,
+                outlet: parts.outlet,
+                kdamonds: parts.kdamonds,
                 newcomers: Vec::new(),
                 unwanted: Vec::new(),
                 forked: Vec::new(),
-                of_gone: 0,
-                left_out: 0,
+                first_ns: None,
             },
-            children,
+            children: parts.children,
+            aside: parts.aside,
+            teller: parts.teller,
+            budget: max_cpu.map(Budget::new),
+            service,
             counted: Kdamond::default(),
             untold: 0,
-            meta,
+            lag_ns: 0,
+            segment: 0,
+            meta: parts.meta,
             started: Instant::now(),
         }
     }
@@ -102,23 +121,25 @@ impl Pump {
     /// Gives the record its name.
     ///
     /// # Errors
-    /// See [`Destination::keep`].
+    /// See [`Destination::keep`](super::destination::Destination::keep).
     pub fn keep(&mut self) -> Result<(), RecordError> {
         let now = clock::monotonic_ns();
         for tid in self.keeper.kdamonds.tids() {
-            self.keeper.happened(now, tid, None, Happening::Began, 0);
+            self.keeper.outlet.happened(now, tid, None, Happening::Began, 0);
         }
-        Ok(self.keeper.record.keep()?)
+        self.keeper.outlet.record.keep()?;
+        self.tell(Teller::ready)
     }
 
     /// Takes over what tells that the processes are gone.
     pub fn watch(&mut self, processes: Vec<(u32, OwnedFd)>) {
-        self.keeper.targets.hold(processes);
+        self.keeper.outlet.targets.hold(processes);
     }
 
     /// Region samples that were left out on purpose.
     pub fn left_out(&self) -> u64 {
-        self.keeper.left_out
+        let causes = self.keeper.outlet.left_out();
+        causes.iter().map(|(_, samples)| samples).sum()
     }
 
     /// Records until something ends it. `session` is that of a DAMON of our own.
@@ -133,7 +154,7 @@ impl Pump {
     ) -> Result<Ended, RecordError> {
         let ring = self.tap.as_fd().try_clone_to_owned();
         let ring = ring.and_then(Readiness::of).map_err(RecordError::Runtime)?;
-        let ends = self.keeper.targets.ends().map_err(RecordError::Runtime)?;
+        let ends = self.keeper.outlet.targets.ends().map_err(RecordError::Runtime)?;
         let over = after(timeout);
         tokio::pin!(over);
         let mut ticks = tokio::time::interval(self.tick());
@@ -145,7 +166,13 @@ impl Pump {
                 // In this order, so that Ctrl-C, which a terminal sends to the
                 // command as well, is told from the command's own end.
                 biased;
-                () = signals.next() => break Ended::Signal,
+                rotate = signals.next_or_hangup() => match rotate {
+                    true => {
+                        self.keeper.outlet.record.rotate_soon();
+                        self.teller.reloaded();
+                    }
+                    false => break Ended::Signal,
+                },
                 () = &mut over => break Ended::Timeout,
                 ready = ends.wait() => {
                     ready.map_err(RecordError::Runtime)?;
@@ -162,20 +189,19 @@ impl Pump {
                 _ = ticks.tick() => {
                     self.drain()?;
                     self.add_children(session.as_deref_mut())?;
+                    self.keep_to_budget();
                     if asked.elapsed() >= ASK {
                         asked = Instant::now();
                         self.look_around()?;
-                        if session.is_none() && self.keeper.kdamonds.is_empty() {
-                            break Ended::KdamondsEnded;
+                        if let Some(ended) = self.is_damon_off(session.as_deref()) {
+                            break ended;
                         }
-                        if session.as_deref().is_some_and(|it| !is_on(it)) {
-                            break Ended::SwitchedOff;
-                        }
+                        self.tell(Teller::tell)?;
                     }
-                    self.keeper.record.tick(clock::monotonic_ns());
-                    self.keeper.record.check_disk()?;
+                    self.keeper.outlet.record.tick(clock::monotonic_ns());
+                    self.keeper.outlet.record.check_disk()?;
                     if progress.is_due() {
-                        let stats = self.keeper.record.stats();
+                        let stats = self.keeper.outlet.record.stats();
                         progress.draw(
                             self.started.elapsed(),
                             stats.snapshots,
@@ -187,6 +213,7 @@ impl Pump {
             }
         };
         progress.finish();
+        self.teller.stopping();
         // Two ends with one cause come in any order: DAMON switches itself off
         // with its last target, and a terminal's Ctrl-C ends the command too.
         let both = Duration::from_millis(100);
@@ -194,7 +221,7 @@ impl Pump {
             Ended::SwitchedOff | Ended::KdamondsEnded => {
                 let _ = tokio::time::timeout(both, ends.wait()).await;
                 self.drain()?;
-                match self.keeper.targets.are_all_gone() {
+                match self.keeper.outlet.targets.are_all_gone() {
                     true => Ended::Target,
                     false => ended,
                 }
@@ -207,6 +234,57 @@ impl Pump {
             }
             ended => Ok(ended),
         }
+    }
+
+    /// Whether there is nothing to record any more, and nothing to wait for.
+    fn is_damon_off(&self, session: Option<&Session>) -> Option<Ended> {
+        match session {
+            // A service waits for others' kdamonds, and for ours to be on again.
+            _ if self.service => None,
+            None => self.keeper.kdamonds.is_empty().then_some(Ended::KdamondsEnded),
+            Some(session) => (!is_on(session)).then_some(Ended::SwitchedOff),
+        }
+    }
+
+    /// Gives up detail that costs too much, or takes it up again.
+    fn keep_to_budget(&mut self) {
+        let now = clock::monotonic_ns();
+        let level = self.budget.as_mut().and_then(|it| it.tick(now, own::cpu_ns()));
+        if let Some(level) = level {
+            self.keeper.outlet.set_level(level, now);
+        }
+    }
+
+    /// Tells others how it goes.
+    fn tell(&mut self, how: fn(&mut Teller, &Going<'_>)) -> Result<(), RecordError> {
+        let counters = self.counters()?;
+        let outlet = &self.keeper.outlet;
+        let stats = outlet.record.stats();
+        let infos = self.keeper.kdamonds.infos().into_iter();
+        let said = format!(
+            "{} region samples, {} lost, {} bytes",
+            stats.samples, stats.lost, stats.bytes
+        );
+        let going = Going {
+            seen: counters.seen,
+            lost: counters.lost,
+            unseen: counters.unseen,
+            left_out: outlet.left_out(),
+            stats,
+            lag_ns: std::mem::take(&mut self.lag_ns),
+            kdamonds: infos
+                .map(|info| Recorded {
+                    tid: info.tid,
+                    name: info.name,
+                })
+                .collect(),
+            targets: outlet.targets.len(),
+            level: outlet.level(),
+            segments: u64::from(outlet.record.segment()) + 1,
+            said: &said,
+        };
+        how(&mut self.teller, &going);
+        Ok(())
     }
 
     /// How often to look at the ring without being notified: seldom enough to
@@ -223,7 +301,7 @@ impl Pump {
 
     /// Whether nobody is left to be watched: no target, and no child of one.
     fn is_over(&mut self) -> bool {
-        if !self.keeper.targets.are_all_gone() {
+        if !self.keeper.outlet.targets.are_all_gone() {
             return false;
         }
         // A child may have come in the last second, and live on.
@@ -236,11 +314,15 @@ impl Pump {
     fn drain(&mut self) -> Result<(), RecordError> {
         let keeper = &mut self.keeper;
         self.tap.drain(|arrival| keeper.take(arrival));
+        if let Some(first_ns) = keeper.first_ns.take() {
+            let lag_ns = clock::monotonic_ns().saturating_sub(first_ns);
+            self.lag_ns = self.lag_ns.max(lag_ns);
+        }
         for newcomer in std::mem::take(&mut keeper.newcomers) {
             self.tap.record(newcomer.tid)?;
             for target in newcomer.targets {
                 follow(&mut self.tap, &target)?;
-                keeper.add_target(target);
+                keeper.outlet.add_target(target);
             }
         }
         for tid in std::mem::take(&mut keeper.unwanted) {
@@ -256,10 +338,10 @@ impl Pump {
                 }
             }
         }
-        for pid in keeper.see_ends() {
+        for pid in keeper.outlet.see_ends() {
             self.tap.unfollow(pid)?;
         }
-        keeper.record.check_disk()
+        keeper.outlet.record.check_disk()
     }
 
     /// Has DAMON watch what the watched processes have begun.
@@ -270,18 +352,18 @@ impl Pump {
         let untold = self.tap.untold()?;
         if untold > self.untold {
             self.untold = untold;
-            children.search(&self.keeper.targets);
+            children.search(&self.keeper.outlet.targets);
         }
         if !children.are_due() {
             return Ok(());
         }
         // If the kdamond has ended, that is seen where it is asked for.
-        let Ok((added, gone)) = children.add(session, &self.keeper.targets) else {
+        let Ok((added, gone)) = children.add(session, &self.keeper.outlet.targets) else {
             return Ok(());
         };
         for target in added {
             follow(&mut self.tap, &target)?;
-            self.keeper.add_target(target);
+            self.keeper.outlet.add_target(target);
         }
         for pid in gone {
             self.tap.unfollow(pid)?;
@@ -289,21 +371,24 @@ impl Pump {
         Ok(())
     }
 
-    /// Once a second: who has come, who has gone, who has another name.
+    /// Once a second: who has come, who has gone, who has another name; and what
+    /// is known beside the regions.
     fn look_around(&mut self) -> Result<(), RecordError> {
         let now = clock::monotonic_ns();
         for tid in self.keeper.kdamonds.take_gone() {
             self.finish(tid, now)?;
-            self.keeper.happened(now, tid, None, Happening::Ended, 0);
-            self.keeper.targets.forget(tid);
+            let outlet = &mut self.keeper.outlet;
+            outlet.happened(now, tid, None, Happening::Ended, 0);
+            outlet.targets.forget(tid);
             self.tap.forget(tid)?;
         }
         for target in self.keeper.kdamonds.look_again() {
             follow(&mut self.tap, &target)?;
-            self.keeper.add_target(target);
+            self.keeper.outlet.add_target(target);
         }
-        for target in self.keeper.targets.renamed() {
-            self.keeper.record.target(&target);
+        let outlet = &mut self.keeper.outlet;
+        for target in outlet.targets.renamed() {
+            outlet.record.target(&target);
         }
         if let Some(infos) = self.keeper.kdamonds.changed() {
             for info in infos {
@@ -313,9 +398,19 @@ impl Pump {
                     None => self.meta.kdamonds.push(info),
                 }
             }
-            self.keeper.record.meta(&self.meta);
+            outlet.record.meta(&self.meta);
         }
-        self.keeper.tell_left_out(now);
+        outlet.tell_left_out(now);
+        outlet.record.note_clock(now);
+        let segment = outlet.record.segment();
+        if std::mem::replace(&mut self.segment, segment) != segment {
+            self.aside.write_again();
+        }
+        if outlet.level().has_side_information() {
+            let (pids, tids) = (outlet.targets.pids(), self.keeper.kdamonds.tids());
+            let mut write = |note| outlet.record.item(&Item::Note(note));
+            self.aside.look(now, pids, tids, &mut write);
+        }
         Ok(())
     }
 
@@ -347,70 +442,58 @@ impl Pump {
         for tid in self.keeper.kdamonds.tids() {
             self.finish(tid, now)?;
         }
-        self.keeper.tell_left_out(now);
+        self.keeper.outlet.tell_left_out(now);
         let untold = self.tap.untold()?;
         if untold > 0 {
-            self.keeper
-                .happened(now, 0, None, Happening::Untold, untold);
+            let outlet = &mut self.keeper.outlet;
+            outlet.happened(now, 0, None, Happening::Untold, untold);
         }
         Ok(self.counted)
     }
 
     /// Closes the record, and waits for the disk.
     pub fn close(self) -> Result<Stats, RecordError> {
-        let seen = self.counted.seen;
-        self.keeper.record.close((seen > 0).then_some(seen))
+        let outlet = self.keeper.outlet;
+        let seen = (self.counted.seen > 0).then(|| outlet.expected(self.counted.seen));
+        outlet.record.close(seen)
     }
 }
 
 impl Keeper {
     fn take(&mut self, arrival: &Arrival) {
-        let tid = match arrival {
-            Arrival::Event(event) => event.kdamond,
+        let (tid, time_ns) = match arrival {
+            Arrival::Event(event) => (event.kdamond, event.time_ns),
             Arrival::Told(told) => match told.what {
                 What::Fork(child) => return self.forked.push(child),
-                What::Exit => return self.targets.exited(told.kdamond, told.time_ns),
+                What::Exit => return self.outlet.targets.exited(told.kdamond, told.time_ns),
                 What::Exec => return,
-                _ => told.kdamond,
+                _ => (told.kdamond, told.time_ns),
             },
         };
-        if !self
-            .kdamonds
-            .takes(tid)
-            .unwrap_or_else(|| self.admit(tid, arrival))
-        {
+        self.first_ns.get_or_insert(time_ns);
+        let taken = self.kdamonds.takes(tid);
+        if !taken.unwrap_or_else(|| self.admit(tid, time_ns)) {
             return;
         }
-        let Keeper {
-            assembler,
-            record,
-            targets,
-            of_gone,
-            ..
-        } = self;
-        let mut keep = |item| keep(record, targets, of_gone, item);
+        let outlet = &mut self.outlet;
         match arrival {
-            Arrival::Event(event) => assembler.push(event, &mut keep),
+            Arrival::Event(event) => self.assembler.push(event, &mut |item| outlet.item(item)),
             Arrival::Told(told) => {
-                assembler.told(told, &mut keep);
+                self.assembler.told(told, &mut |item| outlet.item(item));
                 self.learn(told);
             }
         }
     }
 
     /// Whether a thread that was not known is to be recorded.
-    fn admit(&mut self, tid: u32, arrival: &Arrival) -> bool {
+    fn admit(&mut self, tid: u32, time_ns: u64) -> bool {
         let Some(newcomer) = self.kdamonds.admit(tid) else {
             self.unwanted.push(tid);
             return false;
         };
         self.assembler
             .kdamond(tid, newcomer.intervals, newcomer.addr_unit);
-        let time_ns = match arrival {
-            Arrival::Event(event) => event.time_ns,
-            Arrival::Told(told) => told.time_ns,
-        };
-        self.happened(time_ns, tid, None, Happening::Began, 0);
+        self.outlet.happened(time_ns, tid, None, Happening::Began, 0);
         self.newcomers.push(newcomer);
         true
     }
@@ -419,7 +502,7 @@ impl Keeper {
     fn learn(&mut self, told: &Told) {
         self.kdamonds.told(told.kdamond, &told.what);
         if let What::Target { target_id, pid } = told.what {
-            self.add_target(TargetInfo {
+            self.outlet.add_target(TargetInfo {
                 target_id,
                 pid: Some(pid),
                 comm: name_of(Some(pid)),
@@ -429,83 +512,10 @@ impl Keeper {
         }
     }
 
-    fn add_target(&mut self, target: TargetInfo) {
-        if self
-            .targets
-            .add(target.clone(), None, clock::monotonic_ns())
-        {
-            self.record.target(&target);
-        }
-    }
-
-    /// Notes whose processes are gone, and gives their ids.
-    fn see_ends(&mut self) -> Vec<u32> {
-        let gone = self.targets.look(clock::monotonic_ns());
-        for (key, at_ns, _) in &gone {
-            let TargetKey { kdamond, target_id } = *key;
-            self.happened(*at_ns, kdamond, Some(target_id), Happening::TargetGone, 0);
-        }
-        gone.into_iter().map(|(.., pid)| pid).collect()
-    }
-
     fn finish(&mut self, tid: u32, counters: &Kdamond, now_ns: u64) {
-        let Keeper {
-            assembler,
-            record,
-            targets,
-            of_gone,
-            ..
-        } = self;
-        let mut keep = |item| keep(record, targets, of_gone, item);
-        assembler.finish(tid, Some(counters), now_ns, &mut keep);
-    }
-
-    fn tell_left_out(&mut self, now_ns: u64) {
-        let samples = std::mem::take(&mut self.of_gone);
-        self.left_out = self.left_out.saturating_add(samples);
-        if samples > 0 {
-            self.happened(now_ns, 0, None, Happening::DeadOut, samples);
-        }
-    }
-
-    fn happened(
-        &mut self,
-        time_ns: u64,
-        kdamond: u32,
-        target_id: Option<u64>,
-        what: Happening,
-        value: u64,
-    ) {
-        let happened = Happened {
-            kdamond,
-            target_id,
-            what,
-            value,
-        };
-        self.record.item(&Item::Note(Note {
-            time_ns,
-            what: Known::Happened(happened),
-        }));
-    }
-}
-
-/// Puts an item into the record, unless it is of a process that was gone.
-fn keep(record: &mut Destination, targets: &Targets, of_gone: &mut u64, item: Item) {
-    let Item::Snapshot(snapshot) = &item else {
-        return record.item(&item);
-    };
-    if !targets.is_of_gone(snapshot) {
-        return record.item(&item);
-    }
-    *of_gone = of_gone.saturating_add(snapshot.regions.len() as u64);
-    if snapshot.missing > 0 {
-        record.item(&Item::Gap(Gap {
-            target: Some(snapshot.target),
-            start_ns: snapshot.start_ns,
-            end_ns: snapshot.end_ns,
-            events: Some(snapshot.missing.into()),
-            cause: LossCause::RingFull,
-        }));
+        let outlet = &mut self.outlet;
+        let mut write = |item| outlet.item(item);
+        self.assembler.finish(tid, Some(counters), now_ns, &mut write);
     }
 }
 

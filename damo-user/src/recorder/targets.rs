@@ -148,6 +148,11 @@ impl Targets {
         }) && any
     }
 
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        self.known.len() as u64
+    }
+
     /// Ids of the processes that live.
     pub fn pids(&self) -> Vec<u32> {
         let living = self.known.values().filter(|target| target.pidfd.is_some());

@@ -59,6 +59,7 @@ pub fn write_info(out: &mut dyn Write, record: RecordInfo, raw: bool) -> io::Res
     if let Some((min, max)) = meta.nr_regions {
         line("nr_regions", &format!("{min} to {max}"))?;
     }
+    line("filters", &meta.filters.join(" "))?;
     let span = info.time.clone().unwrap_or(0..0);
     line("began", &wall(&meta, span.start).unwrap_or_default())?;
     let length = time(span.end.saturating_sub(span.start), raw);
@@ -188,6 +189,7 @@ pub fn info_json(record: RecordInfo) -> Value {
         "boot_id": meta.boot_id,
         "operations": meta.ops.map(|ops| ops.keyword()),
         "nr_regions": meta.nr_regions.map(|(min, max)| json!({"min": min, "max": max})),
+        "filters": meta.filters,
         "began": began,
         "start_ns": span.start.to_string(),
         "end_ns": span.end.to_string(),

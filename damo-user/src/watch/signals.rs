@@ -7,7 +7,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// SIGINT, SIGQUIT, SIGTERM and SIGHUP, caught since [`Signals::listen`]; but
 /// not those that are ignored, as `nohup` and a shell's `&` have it.
-pub struct Signals([Option<Signal>; 4]);
+pub struct Signals {
+    ends: [Option<Signal>; 4],
+    /// SIGHUP, where it does not end anything.
+    hangup: Option<Signal>,
+}
 
 impl Signals {
     /// Catches the signals from now on.
@@ -15,17 +19,47 @@ impl Signals {
     /// # Errors
     /// The handlers cannot be set.
     pub fn listen() -> io::Result<Signals> {
+        Signals::listen_to(true)
+    }
+
+    /// As [`Signals::listen`]; SIGHUP is an end like the others, or waited for
+    /// by [`Signals::next_or_hangup`].
+    ///
+    /// # Errors
+    /// The handlers cannot be set.
+    pub fn listen_to(hangup_ends: bool) -> io::Result<Signals> {
         let ignored = ignored();
         let catch = |kind: SignalKind| match is_in(ignored, kind.as_raw_value()) {
             true => Ok(None),
             false => signal(kind).map(Some),
         };
-        Ok(Signals([
-            catch(SignalKind::interrupt())?,
-            catch(SignalKind::quit())?,
-            catch(SignalKind::terminate())?,
-            catch(SignalKind::hangup())?,
-        ]))
+        let (end, hangup) = match catch(SignalKind::hangup())? {
+            hangup if hangup_ends => (hangup, None),
+            hangup => (None, hangup),
+        };
+        Ok(Signals {
+            ends: [
+                catch(SignalKind::interrupt())?,
+                catch(SignalKind::quit())?,
+                catch(SignalKind::terminate())?,
+                end,
+            ],
+            hangup,
+        })
+    }
+
+    /// Waits for one that ends something, or for a SIGHUP that does not: whether
+    /// it is the latter.
+    pub async fn next_or_hangup(&mut self) -> bool {
+        let [interrupt, quit, terminate, end] = &mut self.ends;
+        tokio::select! {
+            biased;
+            () = one(interrupt) => false,
+            () = one(quit) => false,
+            () = one(terminate) => false,
+            () = one(end) => false,
+            () = one(&mut self.hangup) => true,
+        }
     }
 
     /// Whether one came.
@@ -35,23 +69,18 @@ impl Signals {
         tokio::time::timeout(moment, self.next()).await.is_ok()
     }
 
-    /// Waits for one that came or comes.
+    /// Waits for an end that came or comes.
     pub async fn next(&mut self) {
-        async fn one(signal: &mut Option<Signal>) {
-            match signal {
-                Some(signal) => {
-                    signal.recv().await;
-                }
-                None => std::future::pending().await,
-            }
+        while self.next_or_hangup().await {}
+    }
+}
+
+async fn one(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
         }
-        let [interrupt, quit, terminate, hangup] = &mut self.0;
-        tokio::select! {
-            () = one(interrupt) => {}
-            () = one(quit) => {}
-            () = one(terminate) => {}
-            () = one(hangup) => {}
-        }
+        None => std::future::pending().await,
     }
 }
 

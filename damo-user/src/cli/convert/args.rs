@@ -1,12 +1,12 @@
 //! The options of `damo convert`, as typed.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
 use crate::cli::UsageError;
-use crate::model::units::{TimeUnit, UnitError, parse_size, parse_time_ns};
+use crate::cli::filters::FilterArgs;
+use crate::model::units::{TimeUnit, UnitError, parse_time_ns};
 use crate::sys::output::{OutputError, parse_mode};
 
 /// Write a record in another format, or part of it
@@ -72,9 +72,8 @@ pub struct PartArgs {
     /// --time is of the record's clock (nanoseconds, or with a unit)
     #[arg(long = "abs_time", requires = "time")]
     abs_time: bool,
-    /// Only what lies in these addresses (bytes, 0x for hexadecimal, or with a unit); may be repeated
-    #[arg(long, num_args = 2, value_names = ["START", "END"], value_parser = address)]
-    address: Vec<u64>,
+    #[command(flatten)]
+    pub regions: FilterArgs,
     /// Only this target; may be repeated
     #[arg(long, value_name = "ID")]
     target: Vec<u64>,
@@ -155,29 +154,6 @@ pub enum Moment {
 }
 
 impl PartArgs {
-    /// The addresses, ascending, with none of them twice.
-    pub fn addresses(&self) -> Result<Vec<Range<u64>>, UsageError> {
-        let mut ranges = Vec::with_capacity(self.address.len() / 2);
-        for pair in self.address.chunks_exact(2) {
-            let &[start, end] = pair else { continue };
-            if start >= end {
-                return Err(UsageError(format!(
-                    "--address {start} {end} ends before it starts"
-                )));
-            }
-            ranges.push(start..end);
-        }
-        ranges.sort_by_key(|range| range.start);
-        let mut joined: Vec<Range<u64>> = Vec::with_capacity(ranges.len());
-        for range in ranges {
-            match joined.last_mut() {
-                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-                _ => joined.push(range),
-            }
-        }
-        Ok(joined)
-    }
-
     /// The targets' ids.
     pub fn targets(&self) -> Vec<u64> {
         self.target.clone()
@@ -212,17 +188,6 @@ impl PartArgs {
                 Err(_) => Err(UnitError::Time(text.to_owned())),
             },
         }
-    }
-}
-
-fn address(text: &str) -> Result<u64, String> {
-    match text.strip_prefix("0x") {
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            u64::from_str_radix(digits, 16)
-                .map_err(|_| format!("'{text}' is no address of 64 bits"))
-        }
-        Some(_) => Err(format!("'{text}' is not hexadecimal")),
-        None => parse_size(text).map_err(|error| error.to_string()),
     }
 }
 

@@ -4,7 +4,7 @@ use super::UsageError;
 use crate::control::params::{Filter, FilterKind, Region, number, size, unknown_type};
 
 /// How many of these words are filters; the others were not meant for them.
-pub(super) fn words_of_filters(words: &[String]) -> usize {
+pub(in crate::cli) fn words_of_filters(words: &[String]) -> usize {
     let mut left = words;
     while !left.is_empty() {
         match next_filter(left) {
@@ -19,7 +19,7 @@ pub(super) fn words_of_filters(words: &[String]) -> usize {
 }
 
 /// Filters, one after another, in either of the peer's spellings.
-pub(super) fn filters_of(name: &str, words: &[String]) -> Result<Vec<Filter>, UsageError> {
+pub(in crate::cli) fn filters_of(name: &str, words: &[String]) -> Result<Vec<Filter>, UsageError> {
     let mut filters = Vec::new();
     let mut left = words;
     while !left.is_empty() {

@@ -22,6 +22,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
 use super::UsageError;
 use crate::control::params::{Params, Region};
+pub(in crate::cli) use filters::{filters_of, words_of_filters};
 use options::OPTIONS;
 use refused::REFUSED;
 

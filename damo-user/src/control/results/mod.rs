@@ -14,6 +14,7 @@ use crate::control::params::form;
 pub use cpu::{CpuUsage, read_cpu_usage};
 pub use of_debugfs::read_debugfs_results;
 pub use read::read_results;
+pub(in crate::control) use read::read_tried;
 
 /// Results, in the order of the parameters that they belong to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -72,6 +72,27 @@ fn tried_regions(dir: &Dir<'_>, addr_unit: u64) -> Result<TriedRegions> {
     })
 }
 
+/// What each scheme of a kdamond has tried, all of it in bytes.
+pub(in crate::control) fn read_tried(tree: &Tree, kdamond: usize) -> Result<Vec<TriedRegions>> {
+    let context = format!("kdamonds/{kdamond}/contexts/0");
+    let file = format!("{context}/addr_unit");
+    let unit = match tree.exists(&file) {
+        true => tree.read_number(file)?,
+        false => 1,
+    };
+    let mut schemes = each(tree, &format!("{context}/schemes"), |dir| {
+        tried_regions(&dir, unit)
+    })?;
+    for region in schemes.iter_mut().flat_map(|tried| &mut tried.regions) {
+        let passed = region.sz_filter_passed_bytes.as_mut();
+        let numbers = [&mut region.start, &mut region.end];
+        for number in numbers.into_iter().chain(passed) {
+            *number = number.saturating_mul(unit);
+        }
+    }
+    Ok(schemes)
+}
+
 /// A region; `None` if it is gone.
 fn region(dir: &Dir<'_>) -> Result<Option<TriedRegion>> {
     let numbers = ["start", "end", "nr_accesses", "age"].map(|file| dir.maybe(file));
