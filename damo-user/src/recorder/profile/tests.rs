@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use rustix::process::{Pid, test_kill_process};
 
 use super::*;
+use crate::sys::process::Process;
 
 /// Opens its output anew, by the path given, tells there how it was called, and
 /// ends by SIGINT when its file is finished.
@@ -126,7 +127,12 @@ fn one_that_does_not_end_is_killed() {
 #[test]
 fn without_perf_or_with_one_that_fails_there_is_a_reason() {
     let desk = Desk::new("#!/bin/sh\necho Error: >&2\necho '  not for you' >&2\nexit 7\n");
-    let error = desk.begin(&[]).unwrap().finish(GRACE).unwrap_err();
+    let profile = desk.begin(&[]).unwrap();
+    // Our signal must not come before its end.
+    while Process::find(profile.perf.pid()).is_ok() {
+        std::thread::yield_now();
+    }
+    let error = profile.finish(GRACE).unwrap_err();
     assert_eq!(
         error.to_string(),
         "perf record failed (exit status: 7): Error: not for you"
