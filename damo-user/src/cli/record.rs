@@ -7,8 +7,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
+use super::do_record::DoRecordArgs;
+use super::filters::FilterArgs;
 use super::request::{Request, RequestArgs};
 use super::rotate::RotateArgs;
+use super::service::ServiceArgs;
+use super::snapshot::SnapshotArgs;
 use super::{Outcome, UsageError};
 use crate::control::{Module, System, others};
 use crate::model::units::{self, TimeUnit};

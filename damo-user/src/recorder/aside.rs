@@ -32,7 +32,10 @@ impl Aside {
             again: false,
         };
         if let Err(error) = aside.give_up(needs) {
-            let _ = writeln!(std::io::stderr(), "damo: going on with all privileges: {error}");
+            let _ = writeln!(
+                std::io::stderr(),
+                "damo: going on with all privileges: {error}"
+            );
         }
         aside
     }

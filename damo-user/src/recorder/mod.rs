@@ -171,9 +171,7 @@ async fn run(scope: Scope, plan: Plan) -> Result<Report, RecordError> {
     pump.watch(processes);
 
     let begun = Instant::now();
-    let pumped = pump
-        .run(session.as_mut(), plan.timeout, &mut signals)
-        .await;
+    let pumped = pump.run(session.as_mut(), plan.timeout, &mut signals).await;
     let duration = begun.elapsed();
     // Each of these is done, whatever failed before it; the disk, which may
     // take its time, comes last. What `turn_off` cannot do, `restore` tries
@@ -242,7 +240,9 @@ fn begin_ours(
     let run_as = caller.filter(|_| !ours.as_root);
     let mut params = ours.params;
     let place = plan.place(caller)?;
-    let has_processes = params.contexts().all(|(.., context)| context.ops == Ops::Vaddr)
+    let has_processes = params
+        .contexts()
+        .all(|(.., context)| context.ops == Ops::Vaddr)
         && !params.pids().is_empty();
     let with_children = ours.children && has_processes && params.kdamonds.len() == 1;
     if with_children && ours.command.is_none() {
@@ -274,7 +274,7 @@ fn begin_ours(
     for info in &infos {
         targets.add(info.clone(), None, mono_ns);
     }
-    let mut contexts = params.contexts().map(|(.., context)| context);
+    let first = params.contexts().map(|(.., context)| context).next();
     let meta = Meta {
         event_format: tap.format().to_owned(),
         kdamond: match tids.as_slice() {
@@ -285,7 +285,7 @@ fn begin_ours(
         targets: infos,
         wall_ns,
         mono_ns,
-        ..plan.meta(contexts.next())
+        ..plan.meta(first)
     };
     let aside = plan.give_up_the_rest(system, caller, run_as.is_some() && ours.command.is_some());
     let record = Destination::begin(place, &meta)?;
@@ -430,7 +430,11 @@ impl Plan {
     }
 
     /// Starts what makes a profile, if one is wanted.
-    fn profile(&self, caller: Option<&Caller>, pids: &[u32]) -> Result<Option<Profile>, RecordError> {
+    fn profile(
+        &self,
+        caller: Option<&Caller>,
+        pids: &[u32],
+    ) -> Result<Option<Profile>, RecordError> {
         if !self.cpu_profile {
             return Ok(None);
         }

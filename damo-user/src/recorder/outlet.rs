@@ -167,7 +167,10 @@ impl Outlet {
 
     /// Adds a target, unless it is known.
     pub fn add_target(&mut self, target: TargetInfo) {
-        if self.targets.add(target.clone(), None, clock::monotonic_ns()) {
+        if self
+            .targets
+            .add(target.clone(), None, clock::monotonic_ns())
+        {
             self.record.target(&target);
         }
     }

@@ -125,7 +125,9 @@ impl Pump {
     pub fn keep(&mut self) -> Result<(), RecordError> {
         let now = clock::monotonic_ns();
         for tid in self.keeper.kdamonds.tids() {
-            self.keeper.outlet.happened(now, tid, None, Happening::Began, 0);
+            self.keeper
+                .outlet
+                .happened(now, tid, None, Happening::Began, 0);
         }
         self.keeper.outlet.record.keep()?;
         self.tell(Teller::ready)
@@ -154,7 +156,12 @@ impl Pump {
     ) -> Result<Ended, RecordError> {
         let ring = self.tap.as_fd().try_clone_to_owned();
         let ring = ring.and_then(Readiness::of).map_err(RecordError::Runtime)?;
-        let ends = self.keeper.outlet.targets.ends().map_err(RecordError::Runtime)?;
+        let ends = self
+            .keeper
+            .outlet
+            .targets
+            .ends()
+            .map_err(RecordError::Runtime)?;
         let over = after(timeout);
         tokio::pin!(over);
         let mut ticks = tokio::time::interval(self.tick());
@@ -241,7 +248,11 @@ impl Pump {
         match session {
             // A service waits for others' kdamonds, and for ours to be on again.
             _ if self.service => None,
-            None => self.keeper.kdamonds.is_empty().then_some(Ended::KdamondsEnded),
+            None => self
+                .keeper
+                .kdamonds
+                .is_empty()
+                .then_some(Ended::KdamondsEnded),
             Some(session) => (!is_on(session)).then_some(Ended::SwitchedOff),
         }
     }
@@ -249,7 +260,10 @@ impl Pump {
     /// Gives up detail that costs too much, or takes it up again.
     fn keep_to_budget(&mut self) {
         let now = clock::monotonic_ns();
-        let level = self.budget.as_mut().and_then(|it| it.tick(now, own::cpu_ns()));
+        let level = self
+            .budget
+            .as_mut()
+            .and_then(|it| it.tick(now, own::cpu_ns()));
         if let Some(level) = level {
             self.keeper.outlet.set_level(level, now);
         }
@@ -493,7 +507,8 @@ impl Keeper {
         };
         self.assembler
             .kdamond(tid, newcomer.intervals, newcomer.addr_unit);
-        self.outlet.happened(time_ns, tid, None, Happening::Began, 0);
+        self.outlet
+            .happened(time_ns, tid, None, Happening::Began, 0);
         self.newcomers.push(newcomer);
         true
     }
@@ -515,7 +530,8 @@ impl Keeper {
     fn finish(&mut self, tid: u32, counters: &Kdamond, now_ns: u64) {
         let outlet = &mut self.outlet;
         let mut write = |item| outlet.item(item);
-        self.assembler.finish(tid, Some(counters), now_ns, &mut write);
+        self.assembler
+            .finish(tid, Some(counters), now_ns, &mut write);
     }
 }
 
