@@ -255,3 +255,135 @@ proptest! {
         prop_assert_eq!(stored + lost, announced);
     }
 }
+
+/// An aggregation of one region that ended at `ms`.
+fn aggregation(number: u32, target_id: u64, ms: u64) -> Event {
+    Event {
+        time_ns: ms * 1_000_000,
+        kdamond: KDAMOND,
+        snapshot: number,
+        lost: 0,
+        left: 0,
+        target_id,
+        nr_regions: 1,
+        start: 0x1000,
+        end: 0x2000,
+        nr_accesses: 1,
+        age: Some(3),
+    }
+}
+
+fn told(ms: u64, what: What) -> Told {
+    Told {
+        time_ns: ms * 1_000_000,
+        kdamond: KDAMOND,
+        what,
+    }
+}
+
+fn snapshots(items: &[Item]) -> Vec<&Snapshot> {
+    let snapshots = items.iter().filter_map(|item| match item {
+        Item::Snapshot(snapshot) => Some(snapshot),
+        _ => None,
+    });
+    snapshots.collect()
+}
+
+#[test]
+fn what_is_tuned_counts_from_the_next_aggregation_on_but_ages_at_once() {
+    let mut assembler = Assembler::new(Some(INTERVALS), 1);
+    let mut items = Vec::new();
+    let mut out = |item| items.push(item);
+    for target in [0, 1] {
+        assembler.push(&aggregation(1 + target, target.into(), 100), &mut out);
+    }
+    assembler.told(&told(199, What::Tuned(10_000)), &mut out);
+    for target in [0, 1] {
+        assembler.push(&aggregation(3 + target, target.into(), 200), &mut out);
+    }
+    // The kernel's own structures say the same again.
+    let now = Intervals {
+        sample_us: 10_000,
+        aggr_us: 200_000,
+        ..INTERVALS
+    };
+    let context = What::Context {
+        intervals: now,
+        nr_regions: (10, 1000),
+        ops: None,
+        addr_unit: 1,
+    };
+    assembler.told(&told(399, context), &mut out);
+    for target in [0, 1] {
+        assembler.push(&aggregation(5 + target, target.into(), 400), &mut out);
+    }
+    let notes = items.iter().filter(|item| matches!(item, Item::Note(_)));
+    assert_eq!(notes.count(), 1);
+    let found: Vec<_> = snapshots(&items)
+        .iter()
+        .map(|it| (it.intervals.unwrap().aggr_us, it.age_unit_us().unwrap()))
+        .collect();
+    let (before, after) = (100_000, 200_000);
+    let expected = [(before, before), (before, after), (after, after)];
+    assert_eq!(found, expected.map(|it| [it, it]).concat());
+}
+
+#[test]
+fn what_somebody_commits_counts_at_once() {
+    let mut assembler = Assembler::new(Some(INTERVALS), 1);
+    let mut items = Vec::new();
+    let mut out = |item| items.push(item);
+    assembler.push(&aggregation(1, 0, 100), &mut out);
+    let intervals = Intervals {
+        sample_us: 1000,
+        aggr_us: 20_000,
+        ..INTERVALS
+    };
+    let context = What::Context {
+        intervals,
+        nr_regions: (10, 1000),
+        ops: None,
+        addr_unit: 4096,
+    };
+    assembler.told(&told(119, context), &mut out);
+    assembler.push(&aggregation(2, 0, 120), &mut out);
+    let [_, second] = snapshots(&items)[..] else {
+        panic!("{items:?}");
+    };
+    assert_eq!(
+        (second.intervals, second.extra.as_ref()),
+        (Some(intervals), None)
+    );
+    assert_eq!(second.regions[0].start, 0x1000 * 4096);
+}
+
+#[test]
+fn a_time_without_monitoring_is_told_and_in_no_snapshot() {
+    let mut assembler = Assembler::new(Some(INTERVALS), 1);
+    let mut items = Vec::new();
+    let mut out = |item| items.push(item);
+    // The fourth takes its time, as on a busy machine; before the fifth DAMON
+    // was paused.
+    for (number, ms) in [100, 200, 300, 650, 2650, 2750].into_iter().enumerate() {
+        assembler.push(&aggregation(number as u32, 0, ms), &mut out);
+    }
+    let durations: Vec<u64> = snapshots(&items)
+        .iter()
+        .map(|it| it.duration_ns() / 1_000_000)
+        .collect();
+    assert_eq!(durations, [100, 100, 100, 350, 350, 100]);
+    let silent: Vec<_> = items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Note(note) => Some((note.time_ns / 1_000_000, note.what.clone())),
+            _ => None,
+        })
+        .collect();
+    let [(2300, Known::Happened(happened))] = &silent[..] else {
+        panic!("{silent:?}");
+    };
+    assert_eq!(
+        (happened.what, happened.value),
+        (Happening::Silent, 650_000_000)
+    );
+}
