@@ -168,7 +168,7 @@ fn record_without_privileges() {
         "Debian has landlock"
     );
     // Maps are written, counted in and read; all without a capability.
-    tap.only(kdamond).unwrap();
+    tap.only(&[kdamond]).unwrap();
     let begun = Instant::now();
     let mut events = 0;
     while events < 100 {
