@@ -3,14 +3,16 @@
 mod intervals;
 mod meta;
 mod note;
+mod printable;
 mod record;
 mod snapshot;
 pub mod units;
 
 pub use intervals::Intervals;
-pub use meta::{Meta, Ops, Origin, TargetInfo};
+pub use meta::{KnownTargets, Meta, Ops, Origin, TargetInfo};
 pub use note::{
     Applied, CpuTime, Known, Mapping, Note, ProcessMemory, SchemeCounts, SystemMemory, Tuned,
 };
+pub use printable::printable;
 pub use record::{About, Items, ReadError, Record, touches};
 pub use snapshot::{Extra, Gap, Item, LossCause, Region, Snapshot, TargetKey};
