@@ -6,6 +6,7 @@ mod diagnose;
 mod features;
 mod module;
 mod params;
+mod progress;
 mod record;
 mod record_info;
 mod report;
@@ -18,7 +19,9 @@ mod stop;
 mod sysinfo;
 mod target;
 mod tune;
+mod watch;
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::process::ExitCode;
 
@@ -26,6 +29,8 @@ use clap::{Parser, Subcommand};
 
 use crate::control::ownership::Whose;
 use crate::control::{ControlError, System};
+use crate::model::printable;
+use crate::sys::tell::tell;
 
 /// How a command ended, if nothing failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,8 +104,7 @@ pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Nothing is left to be done about a closed terminal.
-            let _ = error.print();
+            print_usage(&error);
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
@@ -117,10 +121,27 @@ pub fn run() -> ExitCode {
         Ok(Outcome::Child(code)) => ExitCode::from(code),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nothing is left to be done about a closed stderr.
-            let _ = writeln!(io::stderr(), "damo: {}", one_line(&error));
+            tell(format_args!("damo: {}", one_line(&error)));
             ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
         }
+    }
+}
+
+/// Prints what clap says. It shows arguments as they are: where one would steer
+/// the terminal, colours are given up.
+fn print_usage(error: &clap::Error) {
+    let typed = std::env::args_os();
+    let plain = typed.map(|it| it.to_string_lossy().into_owned());
+    if plain
+        .into_iter()
+        .all(|it| matches!(printable(&it), Cow::Borrowed(_)))
+    {
+        // Nothing is left to be done about a closed terminal.
+        let _ = error.print();
+        return;
+    }
+    for line in error.render().to_string().lines() {
+        tell(line);
     }
 }
 
@@ -184,7 +205,7 @@ fn tell_of_leavings() {
         && let Whose::Stale(note) = notes.read()
     {
         let left = ControlError::Stale(note.left(&system));
-        let _ = writeln!(io::stderr(), "damo: {left}");
+        tell(format_args!("damo: {left}"));
     }
 }
 

@@ -14,6 +14,7 @@ use crate::recorder::{self, Ended, Plan, Report};
 use crate::source;
 use crate::sys::command_line::CommandLine;
 use crate::sys::output;
+use crate::sys::tell::tell;
 
 /// Record data accesses into a file
 #[derive(Debug, clap::Args)]
@@ -105,8 +106,7 @@ pub fn run(args: Args, stdout: &mut dyn Write) -> Result<Outcome> {
 /// What a recording came to, in a line.
 fn summarize(out: &std::path::Path, report: &Report) {
     let stats = &report.stats;
-    let _ = writeln!(
-        stderr(),
+    tell(format_args!(
         "{}: {} snapshots, {} region samples, {} in {:.1} s, {} lost",
         out.display(),
         units::format_number(stats.snapshots),
@@ -114,13 +114,13 @@ fn summarize(out: &std::path::Path, report: &Report) {
         units::format_size(stats.bytes as f64),
         report.duration.as_secs_f64(),
         units::format_number(stats.lost),
-    );
+    ));
 }
 
 /// Says what a command is taken for, and how to end what has no other end.
 pub fn announce(command: Option<&CommandLine>) {
     if let Some(note) = command.and_then(CommandLine::note) {
-        let _ = writeln!(stderr(), "damo: {note}");
+        tell(format_args!("damo: {note}"));
     }
     if stderr().is_terminal() && command.is_none() {
         let _ = writeln!(stderr(), "Press Ctrl+C to stop");

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{loss_line, size, time};
 use crate::analyze::{Info, IntervalsFrom, TargetCounts, TargetGuide};
 use crate::model::units::{format_number, format_size, format_size_accurate};
-use crate::model::{About, Intervals, Meta, TargetKey};
+use crate::model::{About, Intervals, KnownTargets, Meta, TargetKey, printable};
 
 /// A record's description, put together.
 pub struct RecordInfo {
@@ -33,7 +33,7 @@ pub fn write_info(out: &mut dyn Write, record: RecordInfo, raw: bool) -> io::Res
     let RecordInfo { about, meta, info } = record;
     let mut line = |name: &str, text: &str| match text {
         "" => Ok(()),
-        text => writeln!(out, "{:<12} {text}", format!("{name}:")),
+        text => writeln!(out, "{:<12} {}", format!("{name}:"), printable(text)),
     };
     let bytes = about.bytes.unwrap_or(0);
     let closed = match about.closed {
@@ -96,23 +96,29 @@ pub fn write_info(out: &mut dyn Write, record: RecordInfo, raw: bool) -> io::Res
         .map(|(kind, n)| format!("{n} {kind}"))
         .collect();
     line("notes", &notes.join(", "))?;
+    let known = meta.known_targets();
     for target in info.targets() {
-        write_target(out, &meta, &target, raw)?;
+        write_target(out, &known, &target, raw)?;
     }
     Ok(())
 }
 
-fn write_target(out: &mut dyn Write, meta: &Meta, target: &Target, raw: bool) -> io::Result<()> {
+fn write_target(
+    out: &mut dyn Write,
+    known: &KnownTargets<'_>,
+    target: &Target,
+    raw: bool,
+) -> io::Result<()> {
     let (key, counts, guide) = target;
     let (fewest, most) = counts.regions;
     write!(out, "target {}", key.target_id)?;
     if key.kdamond != 0 {
         write!(out, " of kdamond {}", key.kdamond)?;
     }
-    let known = meta.target(*key);
+    let known = known.get(*key);
     if let Some(pid) = known.and_then(|known| known.pid) {
         let comm = known.and_then(|known| known.comm.as_deref()).unwrap_or("?");
-        write!(out, ", process {pid} ({comm})")?;
+        write!(out, ", process {pid} ({})", printable(comm))?;
     }
     writeln!(
         out,
@@ -144,10 +150,11 @@ pub fn info_json(record: RecordInfo) -> Value {
     let bytes_per_sample = (samples > 0)
         .then(|| about.bytes.map(|bytes| bytes as f64 / samples as f64))
         .flatten();
+    let known = meta.known_targets();
     let targets: Vec<Value> = info
         .targets()
         .iter()
-        .map(|it| target_json(&meta, it))
+        .map(|it| target_json(&known, it))
         .collect();
     json!({
         "format": about.format,
@@ -195,9 +202,9 @@ fn change_json(change: &IntervalsFrom) -> Value {
     })
 }
 
-fn target_json(meta: &Meta, target: &Target) -> Value {
+fn target_json(known: &KnownTargets<'_>, target: &Target) -> Value {
     let (key, counts, guide) = target;
-    let known = meta.target(*key);
+    let known = known.get(*key);
     let range = |range: &Range<u64>| json!({"start": range.start.to_string(), "end": range.end.to_string()});
     let regions: Vec<Value> = guide
         .iter()
