@@ -28,4 +28,5 @@ mod others;
 mod ownership;
 mod process;
 mod races;
+mod rotation;
 mod timing;
