@@ -111,7 +111,7 @@ fn names_of_files_are_shown_and_not_obeyed() {
     for (args, code) in [
         (&["report", "raw", "-i", EVIL][..], 1),
         (&["record_info", EVIL], 1),
-        (&["convert", EVIL, "out"], 1),
+        (&["convert", EVIL, "out.csv"], 1),
         (&["verify", EVIL], 1),
         (&["report", EVIL], 2),
         (&["report", "raw", "--nonsense", EVIL], 2),
@@ -133,7 +133,7 @@ fn names_of_files_are_shown_and_not_obeyed() {
     assert_eq!(ended, Some(0));
     assert!(text.starts_with(&format!("{SHOWN}: ok")), "{text}");
     let copy = format!("{EVIL}2");
-    let (ended, text) = run(&["convert", EVIL, &copy]);
+    let (ended, text) = run(&["convert", EVIL, &copy, "--format", "damo"]);
     assert_eq!(ended, Some(0), "{text}");
     assert!(
         text.starts_with(&format!("{SHOWN}2: 1 snapshots")),

@@ -83,8 +83,14 @@ fn run(args: &Args, repeat: u32) -> Result<ExitCode> {
         }
         let done = aside.map_or(Ok(Vec::new()), thread::ScopedJoinHandle::join);
         match done {
-            Ok(done) => done.into_iter().for_each(|done| drop(steps.add(done))),
-            Err(_) => drop(steps.step("what is done beside the guests", || bail!("it panicked"))),
+            Ok(done) => {
+                for done in done {
+                    steps.add(done);
+                }
+            }
+            Err(_) => {
+                steps.step("what is done beside the guests", || bail!("it panicked"));
+            }
         }
     });
     Ok(steps.finish())

@@ -165,7 +165,7 @@ fn look_at_own<R: ReadAt>(
         closed,
         found,
     } = store::verify(reader)?;
-    let file = path.display();
+    let file = shown(path);
     for fault in &faults {
         writeln!(out, "{file}: at offset {}: {}", fault.offset, fault.what)?;
     }
@@ -217,7 +217,7 @@ fn look_at_foreign(
         writeln!(out, "{}", printable(&damage.to_string()))?;
     }
     let format = record.about().format;
-    let file = path.display();
+    let file = shown(path);
     let counts = format!("{snapshots} snapshots, {} region samples", losses.stored);
     if losses.damaged > 0 || losses.uncounted_gaps > 0 {
         let what = loss_line(&losses).unwrap_or_default();
