@@ -96,7 +96,7 @@ pub struct KnownTargets<'a> {
 impl<'a> KnownTargets<'a> {
     /// What is known of a target; the first where there are several.
     pub fn get(&self, key: TargetKey) -> Option<&'a TargetInfo> {
-        self.places(key).find_map(|(target, _)| Some(target))
+        self.places(key).map(|(target, _)| target).next()
     }
 
     /// As [`KnownTargets::get`], but nothing where there are several: which of
