@@ -12,6 +12,8 @@
 mod big;
 #[path = "samples/fixture.rs"]
 mod fixture;
+#[path = "samples/noise.rs"]
+mod noise;
 #[path = "store/peer.rs"]
 mod peer;
 #[path = "samples/simulate.rs"]

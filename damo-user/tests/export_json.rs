@@ -5,7 +5,8 @@ mod json_common;
 
 use damo_user::export::{Filter, write_json, write_json_compressed, write_perf_script};
 use damo_user::model::{
-    Gap, Intervals, Item, LossCause, Meta, Origin, Region, Snapshot, TargetInfo, TargetKey,
+    Gap, Intervals, Item, Items, LossCause, Meta, Origin, ReadError, Record, Region, Snapshot,
+    TargetInfo, TargetKey,
 };
 use damo_user::store::{Reader, Writer};
 use json_common::*;
@@ -357,5 +358,76 @@ proptest! {
         items.sort_by_key(order);
         prop_assert_eq!(back, items);
         prop_assert_eq!(exported(&mut reread(text.as_bytes())), text);
+    }
+}
+
+/// Counts its passes.
+struct Counted<'a>(&'a mut dyn Record, usize);
+
+impl Record for Counted<'_> {
+    fn meta(&self) -> &Meta {
+        self.0.meta()
+    }
+
+    fn items(&mut self) -> Result<Items<'_>, ReadError> {
+        self.1 += 1;
+        self.0.items()
+    }
+}
+
+/// However many targets there are: what is written of each alone, and no pass for
+/// each.
+#[test]
+fn many_targets_are_written_in_few_passes() {
+    const TARGETS: u64 = 3000;
+    let mut items = Vec::new();
+    for round in 0..3 {
+        for id in 0..TARGETS {
+            let regions = [
+                (id << 12, (id + 1) << 12, round as u32),
+                (1 << 40, 2 << 40, 0),
+            ];
+            let start = round * 1_000_000 + id;
+            // Some snapshots without regions, but no target without any.
+            let end = (id + round) as usize % (regions.len() + 1);
+            items.push(Item::Snapshot(snap(
+                key((id % 7) as u32, id),
+                start,
+                start + 500,
+                regions.get(..end).unwrap(),
+            )));
+        }
+    }
+    let mut record = ours(&Meta::default(), &items);
+    let of = |id| Filter {
+        targets: vec![id],
+        ..Filter::default()
+    };
+    type Write = fn(&mut dyn Record, &Filter, &mut Vec<u8>);
+    let json: Write = |record, filter, out| {
+        let _ = write_json(record, filter, out).unwrap();
+    };
+    let text: Write = |record, filter, out| {
+        let _ = write_perf_script(record, filter, out).unwrap();
+    };
+    for write in [json, text] {
+        let (mut all, mut one) = (Vec::new(), Vec::new());
+        let mut counted = Counted(&mut record, 0);
+        write(&mut counted, &Filter::default(), &mut all);
+        assert_eq!(counted.1, 2);
+        let all = String::from_utf8(all).unwrap();
+        let mut at = 0;
+        // Of each hundredth, what is written if there is nothing else.
+        for id in (1..TARGETS).step_by(101) {
+            one.clear();
+            write(&mut record, &of(id), &mut one);
+            let one = std::str::from_utf8(&one).unwrap();
+            let one = one
+                .trim_start_matches('[')
+                .trim_end_matches("\n]")
+                .trim_end();
+            let found = all[at..].find(one);
+            at += found.unwrap_or_else(|| panic!("target {id} is not there or not in order"));
+        }
     }
 }

@@ -40,3 +40,14 @@ fn only_regular_files_are_opened() {
         assert_eq!(error, expected);
     }
 }
+
+/// Nor are segments.
+#[test]
+fn a_segment_that_is_a_pipe_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("segment-00000000.damo");
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let error = opened(folder.path().to_owned()).unwrap_err().to_string();
+    let expected = format!("{}: not a regular file; save", fifo.display());
+    assert!(error.starts_with(&expected), "{error}");
+}

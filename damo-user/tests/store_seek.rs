@@ -10,15 +10,16 @@ use std::io::{self, Cursor};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use damo_user::model::{
-    Gap, Item, LossCause, Meta, Note, Record, Region, Snapshot, TargetKey, touches,
-};
+use damo_user::model::{Gap, Item, LossCause, Meta, Note, Record, Snapshot, touches};
 use damo_user::model::{Known, Tuned};
 use damo_user::store::{ReadAt, Reader, Writer};
 use proptest::prelude::*;
 
+#[path = "../benches/samples/noise.rs"]
+mod noise;
 #[path = "store_sample/mod.rs"]
 mod store_sample;
+use noise::noise;
 use store_sample::{giant, snapshot};
 
 /// Counts the bytes that are read.
@@ -47,40 +48,6 @@ fn within(file: &[u8], time: Range<u64>) -> (Vec<Item>, u64) {
 fn all(file: &[u8]) -> Vec<Item> {
     let mut reader = Reader::from_source(Cursor::new(file), "memory").unwrap();
     reader.items().unwrap().map(Result::unwrap).collect()
-}
-
-/// 100 ms of 150 regions that no compressor makes small.
-fn noise(i: u64) -> Snapshot {
-    let mut state = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut random = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
-    let mut at = 0u64;
-    let mut region = || {
-        let start = at + (random() >> 20);
-        at = start + (random() >> 20);
-        Region {
-            start,
-            end: at,
-            nr_accesses: random() as u32,
-            age: Some((random() >> 33) as u32),
-        }
-    };
-    Snapshot {
-        target: TargetKey {
-            kdamond: 1,
-            target_id: 0,
-        },
-        start_ns: i * 100_000_000,
-        end_ns: (i + 1) * 100_000_000,
-        intervals: None,
-        missing: 0,
-        regions: (0..150).map(|_| region()).collect(),
-        extra: None,
-    }
 }
 
 #[test]

@@ -5,9 +5,10 @@
 use std::fs;
 use std::time::Duration;
 
+use damo_user::model::Snapshot;
 use serde_json::Value;
 
-use crate::kit::{Scene, kernel};
+use crate::kit::{Read, Scene, kernel};
 
 /// How long a recording of half a minute may take.
 const LIMIT: Duration = Duration::from_secs(100);
@@ -83,6 +84,21 @@ fn hotcold() {
 
 fn record(scene: &Scene, command: &str) {
     scene.run_for(&["record", command], LIMIT).exits(0);
+    let path = scene.path("damon.data");
+    let read = Read::open(&path);
+    let of = |ns: fn(&Snapshot) -> u64| read.snapshots.iter().map(ns);
+    let start_ns = of(|it| it.start_ns).min().unwrap();
+    let seconds = (of(|it| it.end_ns).max().unwrap() - start_ns) as f64 / 1e9;
+    let (bytes, samples) = (
+        fs::metadata(path).unwrap().len() as f64,
+        read.stored() as f64,
+    );
+    println!(
+        "size on {}: {:.2} bytes per sample, at {:.0} events/s for {seconds:.0} s",
+        kernel(),
+        bytes / samples,
+        samples / seconds
+    );
 }
 
 /// The working set's 10th percentile, median and 90th percentile, as multiples

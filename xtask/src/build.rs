@@ -9,6 +9,9 @@ use serde_json::Value;
 /// The target everything is built for; static binaries need it named.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
+/// What makes binaries that need nothing of a guest.
+const STATIC: &str = "-Ctarget-feature=+crt-static";
+
 /// The project's folder.
 pub fn root() -> PathBuf {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -84,16 +87,24 @@ pub fn test_targets() -> Result<Vec<String>> {
 }
 
 fn static_build(subcommand: &str, release: bool) -> Command {
+    let mut command = as_for_guests(subcommand, release);
+    command.args(["--quiet", "--message-format=json-render-diagnostics"]);
+    command
+}
+
+/// Cargo with the flags of what guests get. `cargo xtask test` does everything
+/// with them, so that all there is to build is built once.
+pub fn as_for_guests(subcommand: &str, release: bool) -> Command {
     let mut command = cargo();
     command
         .arg(subcommand)
-        .args(["--quiet", "--message-format=json-render-diagnostics"])
         .args(["--target", TARGET])
         .args(["--profile", if release { "release" } else { "guest" }])
         .arg("--target-dir")
         // A folder of its own: other flags would rebuild the usual one.
         .arg(root().join("target/guest"))
-        .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static");
+        .env("CARGO_ENCODED_RUSTFLAGS", STATIC)
+        .env("CARGO_ENCODED_RUSTDOCFLAGS", STATIC);
     command
 }
 

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::build;
 use crate::debian;
@@ -15,7 +16,7 @@ use crate::tally::Tally;
 /// The targets, in fuzz/fuzz_targets.
 const TARGETS: [&str; 4] = ["reader", "sealed", "columns", "import"];
 
-/// Targets that run at once.
+/// Targets that run at once, if nothing else does.
 const JOBS: usize = 2;
 
 /// What cargo-fuzz gives rustc without a sanitizer: all of it is stable.
@@ -34,13 +35,15 @@ const FLAGS: [&str; 9] = [
 /// Named, so that what only runs here (build scripts) is built without the flags.
 const MACHINE: &str = "x86_64-unknown-linux-gnu";
 
-/// Time beyond its own after which a target hangs.
+/// A target that has not had its time on a CPU after so many times that time, and
+/// a minute, hangs; or the machine is overloaded.
+const PATIENCE: u32 = 10;
 const GRACE: Duration = Duration::from_secs(60);
 
 /// Feeds bytes of all kinds to everything that reads files.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Seconds, of all targets together
+    /// Seconds on a CPU, of all targets together
     #[arg(long, default_value_t = SECONDS)]
     seconds: u64,
     /// Which targets; all of them by default
@@ -49,8 +52,7 @@ pub struct Args {
 }
 
 /// What `cargo xtask test` gives it.
-/// On two cores, two minutes of fuzzing.
-pub const SECONDS: u64 = 60;
+pub const SECONDS: u64 = 120;
 
 /// Runs the targets.
 pub fn main(args: &Args) -> Result<ExitCode> {
@@ -62,16 +64,17 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     let dir = tempfile::tempdir_in(build::target_dir("xtask")?)?;
     let myself = dir.path().join("xtask");
     fs::copy(std::env::current_exe()?, &myself).context("cannot copy this program")?;
-    let tally = run(&myself, &targets, args.seconds)?;
+    let tally = run(&myself, &targets, args.seconds, JOBS)?;
     Ok(ExitCode::from(u8::from(tally.failed > 0)))
 }
 
-/// All targets, as a step of `cargo xtask test`.
+/// All targets, as a step of `cargo xtask test`: one at a time, since guests run
+/// beside it.
 pub fn all(myself: &Path) -> Result<Tally> {
-    run(myself, &TARGETS.map(str::to_owned), SECONDS)
+    run(myself, &TARGETS.map(str::to_owned), SECONDS, 1)
 }
 
-fn run(myself: &Path, targets: &[String], seconds: u64) -> Result<Tally> {
+fn run(myself: &Path, targets: &[String], seconds: u64, jobs: usize) -> Result<Tally> {
     let binaries = built()?;
     let corpus = build::target_dir("fuzz/corpus")?;
     let said = Command::new(binaries.join("seeds"))
@@ -80,10 +83,9 @@ fn run(myself: &Path, targets: &[String], seconds: u64) -> Result<Tally> {
         .output()
         .context("what the targets begin with cannot be written")?;
     ensure!(said.status.success(), "seeds: {said:?}");
-    let jobs = JOBS.min(targets.len()).max(1);
-    let each = (seconds * jobs as u64 / targets.len().max(1) as u64).max(1);
+    let each = Duration::from_secs(seconds) / u32::try_from(targets.len().max(1))?;
     let mut tally = Tally::default();
-    for together in targets.chunks(jobs) {
+    for together in targets.chunks(jobs.max(1)) {
         let mut runs = Vec::new();
         for target in together {
             runs.push(Run::start(myself, &binaries, &corpus, target, each)?);
@@ -134,6 +136,8 @@ struct Run {
     target: String,
     child: Child,
     log: PathBuf,
+    /// Time on a CPU that it gets.
+    share: Duration,
     until: Instant,
 }
 
@@ -143,7 +147,7 @@ impl Run {
         binaries: &Path,
         corpus: &Path,
         target: &str,
-        seconds: u64,
+        share: Duration,
     ) -> Result<Self> {
         let found = build::target_dir(&format!("fuzz/found/{target}"))?;
         let log = found.with_extension("log");
@@ -153,7 +157,11 @@ impl Run {
             .args(["sandbox", "--"])
             .arg(binaries.join(target))
             .arg(corpus.join(target))
-            .arg(format!("-max_total_time={seconds}"))
+            // It ends when it has had its share, and is asked to.
+            .arg(format!(
+                "-max_total_time={}",
+                (share * PATIENCE).as_secs() + 1
+            ))
             .arg(format!("-artifact_prefix={}/", found.display()))
             // One allocation is limited here; all together, by the targets.
             .args(["-rss_limit_mb=512", "-malloc_limit_mb=64", "-timeout=10"])
@@ -167,15 +175,23 @@ impl Run {
             target: target.to_owned(),
             child,
             log,
-            until: Instant::now() + Duration::from_secs(seconds) + GRACE,
+            share,
+            until: Instant::now() + share * PATIENCE + GRACE,
         })
     }
 
     /// Waits for it; gives what it did.
     fn end(mut self) -> Result<String> {
+        let mut used = Duration::ZERO;
         let status = loop {
             if let Some(status) = self.child.try_wait()? {
                 break status;
+            }
+            used = on_cpu(self.child.id()).unwrap_or(used);
+            if used >= self.share {
+                // libFuzzer then ends as if its time were up.
+                let pid = Pid::from_child(&self.child);
+                let _ = kill_process(pid, Signal::USR1);
             }
             if Instant::now() > self.until {
                 let _ = self.child.kill();
@@ -190,8 +206,25 @@ impl Run {
             bail!("{}", failure(&self.target, &log, &self.log));
         }
         let count = executions(&log).context("the target does not say how often it ran")?;
-        Ok(format!("fuzz {}: {count} executions", self.target))
+        Ok(format!(
+            "fuzz {}: {count} executions in {:.0} s on a CPU",
+            self.target,
+            used.as_secs_f64()
+        ))
     }
+}
+
+/// Time that a process has had on a CPU so far.
+fn on_cpu(pid: u32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before them may hold anything.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    let ticks = ticks()? + ticks()?;
+    Some(Duration::from_millis(
+        ticks * 1000 / rustix::param::clock_ticks_per_second(),
+    ))
 }
 
 /// How often libFuzzer ran its target.

@@ -1,11 +1,32 @@
 //! Steps of a run, one after the other, and what failed of them.
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use crate::tally::Tally;
+
+/// A step that was done.
+pub struct Done {
+    name: String,
+    result: Result<Tally>,
+    took: Duration,
+}
+
+impl Done {
+    /// Does a step.
+    pub fn of(name: &str, work: impl FnOnce() -> Result<Tally>) -> Done {
+        println!("== {name}");
+        let start = Instant::now();
+        let result = work();
+        Done {
+            name: name.to_owned(),
+            result,
+            took: start.elapsed(),
+        }
+    }
+}
 
 /// What was done so far.
 #[derive(Default)]
@@ -19,10 +40,14 @@ pub struct Steps {
 impl Steps {
     /// Does a step; one that fails without a failing test counts as one.
     pub fn step(&mut self, name: &str, work: impl FnOnce() -> Result<Tally>) -> bool {
-        println!("== {name}");
-        let start = Instant::now();
+        self.add(Done::of(name, work))
+    }
+
+    /// Takes in a step that was done beside others.
+    pub fn add(&mut self, done: Done) -> bool {
+        let Done { name, result, took } = done;
         let mut why = String::new();
-        let tally = work().unwrap_or_else(|error| {
+        let tally = result.unwrap_or_else(|error| {
             eprintln!("{name}: {error:#}");
             why = format!(": {error:#}");
             Tally {
@@ -37,7 +62,7 @@ impl Steps {
         }
         self.tally += tally;
         let word = if good { "ok" } else { "FAILED" };
-        println!("== {name}: {word}, {:.1} s", start.elapsed().as_secs_f64());
+        println!("== {name}: {word}, {:.1} s", took.as_secs_f64());
         good
     }
 

@@ -6,14 +6,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use damo_user::model::{Item, Record, Region, Snapshot, TargetKey};
+use damo_user::model::{Item, Record};
 use damo_user::store::{ReadAt, Reader};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
+use crate::noise::{AGGREGATION_NS, REGIONS, noise};
 use crate::work;
 
-const AGGREGATION_NS: u64 = 100_000_000;
-const REGIONS: u64 = 150;
 /// Bytes that a region of noise takes in the file, about.
 const BYTES: u64 = 21;
 /// At most so many bytes may be read.
@@ -99,38 +98,4 @@ fn convert(record: &Path) -> (u64, usize) {
     let read = io.lines().find_map(|line| line.strip_prefix("rchar: "));
     let read = read.and_then(|bytes| bytes.parse().ok()).expect("rchar");
     (read, printed.lines().count())
-}
-
-/// An aggregation of regions that no compressor makes small.
-fn noise(i: u64) -> Snapshot {
-    let mut state = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut random = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
-    let mut at = 0;
-    let mut region = || {
-        let start = at + (random() >> 20);
-        at = start + 1 + (random() >> 20);
-        Region {
-            start,
-            end: at,
-            nr_accesses: random() as u32,
-            age: Some((random() >> 33) as u32),
-        }
-    };
-    Snapshot {
-        target: TargetKey {
-            kdamond: 1,
-            target_id: 0,
-        },
-        start_ns: i * AGGREGATION_NS,
-        end_ns: (i + 1) * AGGREGATION_NS,
-        intervals: None,
-        missing: 0,
-        regions: (0..REGIONS).map(|_| region()).collect(),
-        extra: None,
-    }
 }

@@ -1,6 +1,6 @@
 //! What is in a record, at a glance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use super::{Guide, Losses, PerTarget, TargetGuide};
@@ -128,7 +128,9 @@ impl Info {
     /// with the most memory first; then those without any region.
     pub fn targets(self) -> Vec<(TargetKey, TargetCounts, Option<TargetGuide>)> {
         let mut guides = self.guide.finish();
-        let place = |key: TargetKey| guides.iter().position(|guide| guide.target == key);
+        let places: HashMap<TargetKey, usize> =
+            (guides.iter().map(|guide| guide.target)).zip(0..).collect();
+        let place = |key: TargetKey| places.get(&key).copied();
         let mut targets: Vec<_> = self
             .targets
             .into_vec()

@@ -2,9 +2,8 @@
 
 mod args;
 mod target;
-mod watch;
 
-use std::io::{self, BufWriter, Write, stderr};
+use std::io::{self, BufWriter, Write};
 use std::ops::Range;
 use std::path::Path;
 
@@ -13,13 +12,13 @@ use anyhow::Result;
 pub use args::{Args, PeersArgs};
 use args::{Format, Moment, PartArgs};
 use target::{Counted, STANDARD, Target};
-use watch::Watch;
 
-use super::report::open;
+use super::watch::{Watch, open};
 use super::{Outcome, UsageError};
 use crate::export::{self, ExportError, Exported, Filter};
 use crate::model::{Item, Items, ReadError, Record, units};
 use crate::render::loss_line;
+use crate::sys::tell::tell;
 
 /// Runs `damo convert`.
 ///
@@ -47,7 +46,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         filter.time = Some(range).filter(|range| *range != (0..u64::MAX));
     }
     let all = filter == Filter::default();
-    let mut watch = Watch::new(record, filter, end_ns);
+    let mut watch = Watch::new(record, filter, end_ns, "converted");
     let mut out = target.writer()?;
     let written = write(format, &mut watch, &mut out);
     watch.finish();
@@ -187,29 +186,25 @@ fn last_end(record: &mut dyn Record) -> Result<u64, ReadError> {
 
 /// What was written, in a line, and what was not.
 fn summarize(args: &Args, format: Format, exported: &Exported, bytes: u64, watch: &Watch) {
-    let mut err = stderr().lock();
     let output = match args.output == Path::new(STANDARD) {
         true => "standard output".into(),
         false => args.output.to_string_lossy(),
     };
-    // Nothing is left to be done about a closed stderr.
-    let _ = writeln!(
-        err,
+    tell(format_args!(
         "{output}: {} snapshots, {} region samples, {}, {} lost",
         units::format_number(exported.snapshots),
         units::format_number(exported.samples),
         units::format_size(bytes as f64),
         units::format_number(exported.losses.samples()),
-    );
+    ));
     let without = watch.without_regions();
     if format == Format::Csv && without > 0 {
         let without = units::format_number(without);
-        let _ = writeln!(
-            err,
+        tell(format_args!(
             "damo: {without} snapshots without regions have no row in csv; parquet and ndjson have them"
-        );
+        ));
     }
     if let Some(line) = loss_line(&exported.losses) {
-        let _ = writeln!(err, "damo: {line}");
+        tell(format_args!("damo: {line}"));
     }
 }

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use super::Outcome;
 use crate::control::features::{Found, Look};
 use crate::render::{features_json, no_damon};
+use crate::sys::tell::tell;
 
 /// Which of DAMON's features this kernel has; nothing is changed to find out
 #[derive(Debug, clap::Args)]
@@ -61,7 +62,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     }
     if !look.has_damon() {
         for line in no_damon(&look) {
-            eprintln!("{line}");
+            tell(line);
         }
     }
     Ok(Outcome::Done)

@@ -8,6 +8,7 @@ mod features;
 mod filters;
 mod module;
 mod params;
+mod progress;
 mod record;
 mod record_info;
 mod recorders;
@@ -23,7 +24,9 @@ mod stop;
 mod sysinfo;
 mod target;
 mod tune;
+mod watch;
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::process::ExitCode;
 
@@ -31,6 +34,8 @@ use clap::{Parser, Subcommand};
 
 use crate::control::ownership::Whose;
 use crate::control::{ControlError, System};
+use crate::model::printable;
+use crate::sys::tell::tell;
 
 /// How a command ended, if nothing failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,8 +109,7 @@ pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Nothing is left to be done about a closed terminal.
-            let _ = error.print();
+            print_usage(&error);
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
@@ -122,10 +126,27 @@ pub fn run() -> ExitCode {
         Ok(Outcome::Child(code)) => ExitCode::from(code),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nothing is left to be done about a closed stderr.
-            let _ = writeln!(io::stderr(), "damo: {}", one_line(&error));
+            tell(format_args!("damo: {}", one_line(&error)));
             ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
         }
+    }
+}
+
+/// Prints what clap says. It shows arguments as they are: where one would steer
+/// the terminal, colours are given up.
+fn print_usage(error: &clap::Error) {
+    let typed = std::env::args_os();
+    let plain = typed.map(|it| it.to_string_lossy().into_owned());
+    if plain
+        .into_iter()
+        .all(|it| matches!(printable(&it), Cow::Borrowed(_)))
+    {
+        // Nothing is left to be done about a closed terminal.
+        let _ = error.print();
+        return;
+    }
+    for line in error.render().to_string().lines() {
+        tell(line);
     }
 }
 
@@ -189,7 +210,7 @@ fn tell_of_leavings() {
         && let Whose::Stale(note) = notes.read()
     {
         let left = ControlError::Stale(note.left(&system));
-        let _ = writeln!(io::stderr(), "damo: {left}");
+        tell(format_args!("damo: {left}"));
     }
 }
 

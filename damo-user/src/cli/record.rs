@@ -20,6 +20,7 @@ use crate::recorder::{self, Ended, Filters, Ours, Plan, Report, Scope, Which};
 use crate::source;
 use crate::sys::command_line::CommandLine;
 use crate::sys::output;
+use crate::sys::tell::tell;
 
 /// Record data accesses into a file
 #[derive(Debug, clap::Args)]
@@ -174,8 +175,7 @@ pub fn run(mut args: Args, stdout: &mut dyn Write) -> Result<Outcome> {
 /// What a recording came to, in a line.
 fn summarize(out: &std::path::Path, report: &Report) {
     let stats = &report.stats;
-    let _ = writeln!(
-        stderr(),
+    tell(format_args!(
         "{}: {} snapshots, {} region samples, {} in {:.1} s, {} lost{}",
         out.display(),
         units::format_number(stats.snapshots),
@@ -187,16 +187,16 @@ fn summarize(out: &std::path::Path, report: &Report) {
             0 => String::new(),
             samples => format!(", {} left out", units::format_number(samples)),
         },
-    );
+    ));
     if let Some(profile) = &report.profile {
-        let _ = writeln!(stderr(), "{}: the profile beside it", profile.display());
+        tell(format_args!("{}: the profile beside it", profile.display()));
     }
 }
 
 /// Says what a command is taken for, and how to end what has no other end.
 pub fn announce(command: Option<&CommandLine>) {
     if let Some(note) = command.and_then(CommandLine::note) {
-        let _ = writeln!(stderr(), "damo: {note}");
+        tell(format_args!("damo: {note}"));
     }
     if stderr().is_terminal() && command.is_none() {
         let _ = writeln!(stderr(), "Press Ctrl+C to stop");

@@ -4,12 +4,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::Outcome;
-use super::report::{not_opened, open};
+use super::watch::{Watch, not_opened};
 use crate::analyze::{Info, Losses};
 use crate::import::{self, Opened};
-use crate::model::{Item, Record};
+use crate::model::{Item, Record, printable};
 use crate::render::{RecordInfo, info_json, loss_line, write_info};
 use crate::store::{self, ReadAt, Reader, Segments, Verdict, segment_name};
+use crate::sys::tell::tell;
 
 /// What is in a record: of which host and targets, how much, and what is missing
 #[derive(Debug, clap::Args)]
@@ -40,11 +41,12 @@ pub struct Args {
 /// The record cannot be read.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let path = args.file.as_ref().unwrap_or(&args.input);
-    let mut record = open(path)?;
+    let mut record = Watch::open(path)?;
     let mut info = Info::default();
     for item in record.items()? {
         info.add(&item?);
     }
+    record.finish();
     let lost = info.losses.any();
     let mut about = record.about();
     // Of what is compressed, too, it is the file that takes room.
@@ -87,7 +89,7 @@ pub fn verify(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<Outcome>
             Err(error) => {
                 bad += 1;
                 out.flush()?;
-                eprintln!("damo: {error:#}");
+                tell(format_args!("damo: {error:#}"));
             }
         }
     }
@@ -124,14 +126,14 @@ fn look_at_segments(
         let before = i.checked_sub(1).and_then(|i| segments.numbers().get(i));
         if before.is_some_and(|before| before.checked_add(1) != Some(number)) {
             damaged = true;
-            let folder = folder.display();
+            let folder = shown(folder);
             writeln!(out, "{folder}: segments before {number} are missing")?;
         }
         let path = folder.join(segment_name(number));
         let found = match Reader::open(&path) {
             Ok(mut reader) => look_at_own(&path, &mut reader, false, out)?,
             Err(error) => {
-                writeln!(out, "{error}")?;
+                writeln!(out, "{}", printable(&error.to_string()))?;
                 Found::Damaged
             }
         };
@@ -144,6 +146,10 @@ fn look_at_segments(
         true => Found::Damaged,
         false => Found::Whole { lost },
     })
+}
+
+fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy()).into_owned()
 }
 
 /// A file of our own format, to the last number.
@@ -159,7 +165,7 @@ fn look_at_own<R: ReadAt>(
         closed,
         found,
     } = store::verify(reader)?;
-    let file = path.display();
+    let file = shown(path);
     for fault in &faults {
         writeln!(out, "{file}: at offset {}: {}", fault.offset, fault.what)?;
     }
@@ -207,8 +213,11 @@ fn look_at_foreign(
         losses.add(&item);
         snapshots += u64::from(matches!(item, Item::Snapshot(_)));
     }
+    if let Some(damage) = record.damage() {
+        writeln!(out, "{}", printable(&damage.to_string()))?;
+    }
     let format = record.about().format;
-    let file = path.display();
+    let file = shown(path);
     let counts = format!("{snapshots} snapshots, {} region samples", losses.stored);
     if losses.damaged > 0 || losses.uncounted_gaps > 0 {
         let what = loss_line(&losses).unwrap_or_default();

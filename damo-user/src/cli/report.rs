@@ -11,16 +11,18 @@ use anyhow::Context;
 pub use args::Args;
 use args::{ColorArg, HeatsArgs, Kind, PaletteArg, RawArgs, SortArg, WssArgs};
 
+use super::watch::Watch;
 use super::{Outcome, UsageError};
 use crate::analyze::{
     Guide, Heat, HeatSpec, Losses, PerTarget, SortBy, TargetGuide, Wss, WssSpec, collapse,
 };
-use crate::import;
+use crate::export::{ByTarget, Filter, Whose, weight};
 use crate::model::{Item, ReadError, Record, Snapshot, TargetKey};
 use crate::render::{
     HeatsForm, Palette, RawForm, RawWriter, WssForm, loss_line, write_collapsed_wss, write_gap,
     write_guide, write_heats, write_picture, write_wss,
 };
+use crate::sys::tell::tell;
 
 /// The two values of an option that takes two.
 fn pair<T: Copy>(values: &Option<Vec<T>>) -> Option<(T, T)> {
@@ -46,54 +48,40 @@ pub fn run(args: Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     out.flush()?;
     Ok(match loss_line(&losses) {
         Some(line) => {
-            eprintln!("damo: {line}");
+            tell(format_args!("damo: {line}"));
             Outcome::Lost
         }
         None => Outcome::Done,
     })
 }
 
-pub(super) fn open(path: &Path) -> anyhow::Result<Box<dyn Record>> {
-    import::open(path).map_err(|error| not_opened(path, error))
-}
-
 /// Opens a record to be reported of, and tells what was left out of it on purpose.
-fn opened(path: &Path) -> anyhow::Result<Box<dyn Record>> {
-    let record = open(path)?;
+fn opened(path: &Path) -> anyhow::Result<Watch> {
+    let record = Watch::open(path)?;
     let filters = &record.meta().filters;
     if !filters.is_empty() {
         let filters = filters.join(" ");
-        eprintln!("damo: recorded with {filters}: other regions are not in the record");
+        tell(format_args!(
+            "damo: recorded with {filters}: other regions are not in the record"
+        ));
     }
     Ok(record)
 }
 
-/// Says what to do where there is no record at all.
-pub(super) fn not_opened(path: &Path, error: ReadError) -> anyhow::Error {
-    match error {
-        ReadError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-            anyhow::anyhow!(
-                "{}: there is no such file; make a record with `sudo damo record ...`, or name another file",
-                path.display()
-            )
-        }
-        error => error.into(),
-    }
-}
-
 /// Gives every item of a record to `take`.
 fn for_each(
-    record: &mut dyn Record,
+    record: &mut Watch,
     mut take: impl FnMut(&Item) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     for item in record.items()? {
         take(&item?)?;
     }
+    record.finish();
     Ok(())
 }
 
 /// Gives every snapshot of a record to `take`, and counts what is missing.
-fn fold(record: &mut dyn Record, mut take: impl FnMut(&Snapshot)) -> anyhow::Result<Losses> {
+fn fold(record: &mut Watch, mut take: impl FnMut(&Snapshot)) -> anyhow::Result<Losses> {
     let mut losses = Losses::default();
     for_each(record, |item| {
         losses.add(item);
@@ -118,10 +106,13 @@ fn raw(args: &RawArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
         duration_ns,
     };
     let mut record = opened(&args.input.input)?;
+    if std::io::stdout().is_terminal() {
+        record.hide();
+    }
     let mut losses = Losses::default();
-    let Some((first, base_ns)) = first_snapshot(&mut *record)? else {
+    let Some((first, base_ns)) = first_snapshot(&mut record)? else {
         // Nothing to be relative to, and no target to tell apart.
-        for_each(&mut *record, |item| {
+        for_each(&mut record, |item| {
             losses.add(item);
             match item {
                 Item::Gap(gap) => Ok(write_gap(out, gap, 0, args.raw_number)?),
@@ -130,22 +121,45 @@ fn raw(args: &RawArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
         })?;
         return Ok(losses);
     };
-    let mut bases = PerTarget::<u64>::default();
     // One target after the other, as v1.7.3 does. The first is printed while
     // the others are being found.
+    let mut others = PerTarget::<(u64, u64)>::default();
+    let mut of_all = 0;
     let mut writer = RawWriter::new(&mut *out, first, base_ns, form)?;
-    for_each(&mut *record, |item| {
+    for_each(&mut record, |item| {
         losses.add(item);
-        if let Item::Snapshot(snapshot) = item {
-            bases.entry(snapshot.target, || snapshot.start_ns);
+        match (whose(item), item) {
+            (Whose::Of(target), Item::Snapshot(snapshot)) if target != first => {
+                let (_, bytes) = others.entry(target, || (snapshot.start_ns, 0));
+                *bytes += weight(item);
+            }
+            (Whose::Of(_) | Whose::All, Item::Gap(_)) => of_all += weight(item),
+            _ => {}
         }
         Ok(writer.write(item)?)
     })?;
-    for (target, base_ns) in bases.iter().skip(1) {
+    let others = others.into_vec();
+    let weights = others
+        .iter()
+        .map(|(target, (_, bytes))| (*target, bytes.saturating_add(of_all)));
+    let all = Filter::default();
+    let mut parts = ByTarget::new(&mut record, &all, weights, whose);
+    for (target, (base_ns, _)) in &others {
         let mut writer = RawWriter::new(&mut *out, *target, *base_ns, form)?;
-        for_each(&mut *record, |item| Ok(writer.write(item)?))?;
+        for item in parts.next_target()?.into_iter().flatten() {
+            writer.write(&item?)?;
+        }
     }
     Ok(losses)
+}
+
+/// Gaps of unknown target are every target's.
+fn whose(item: &Item) -> Whose {
+    match item {
+        Item::Snapshot(snapshot) => Whose::Of(snapshot.target),
+        Item::Gap(gap) => gap.target.map_or(Whose::All, Whose::Of),
+        Item::Note(_) => Whose::Nobody,
+    }
 }
 
 /// Whose the first snapshot is, and when it starts: gaps may lie before it.
@@ -168,7 +182,7 @@ fn heats(args: &HeatsArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
     }
     let mut record = opened(&args.input.input)?;
     let mut guide = Guide::default();
-    let losses = fold(&mut *record, |snapshot| guide.add(snapshot))?;
+    let losses = fold(&mut record, |snapshot| guide.add(snapshot))?;
     let guides = guide.finish();
     if args.guide {
         write_guide(out, &guides)?;
@@ -200,7 +214,7 @@ fn heats(args: &HeatsArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
             "{error}; see --resol, --time_range and --address_range"
         ))
     })?;
-    fold(&mut *record, |snapshot| heat.add(snapshot))?;
+    fold(&mut record, |snapshot| heat.add(snapshot))?;
     let map = heat.finish();
     if args.heatmap.is_some() {
         write_picture(out, &map, args.palette())?;
@@ -281,7 +295,7 @@ fn wss(args: &WssArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
         acc_thres: args.acc_thres,
         sz_thres: args.sz_thres,
     });
-    let losses = fold(&mut *record, |snapshot| wss.add(snapshot))?;
+    let losses = fold(&mut record, |snapshot| wss.add(snapshot))?;
     let sort_by = match args.sortby {
         SortArg::Time => SortBy::Time,
         SortArg::Size => SortBy::Size,

@@ -2,7 +2,7 @@
 //! what may be done to others.
 
 use std::ffi::OsStr;
-use std::io::{Write, stderr};
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::Result;
@@ -14,6 +14,7 @@ use crate::control::params::Params;
 use crate::control::{Choice, Interface, Options, Session, System, Write as FileWrite};
 use crate::model::Ops;
 use crate::sys::command_line::CommandLine;
+use crate::sys::tell::tell;
 use crate::watch::Watched;
 
 /// Arguments.
@@ -146,8 +147,7 @@ impl RequestArgs {
 /// Says what DAMON will take and do nothing about.
 pub fn tell_of_idle(params: &Params) {
     for sentence in params.idle() {
-        // Nothing is left to be done about a closed stderr.
-        let _ = writeln!(stderr(), "damo: {sentence}");
+        tell(format_args!("damo: {sentence}"));
     }
 }
 

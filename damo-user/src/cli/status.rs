@@ -2,7 +2,7 @@
 //! runs, and what schemes have done. Only kdamonds of our own are asked for
 //! fresh numbers.
 
-use std::io::{Write, stderr};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -19,6 +19,7 @@ use crate::control::results::{
 };
 use crate::control::{Interface, System, others, refresh};
 use crate::model::units::{format_number, format_size};
+use crate::sys::tell::tell;
 
 /// What DAMON's sysfs files say, who runs, and what schemes have done
 ///
@@ -197,7 +198,7 @@ fn current(args: &Args) -> Result<(Params, Results, Vec<others::Module>)> {
     let interface = Interface::choose(&system, args.interface.into())?;
     if let Err(error) = refresh(&system, args.damos_tried_regions) {
         // What the files say is still worth reading.
-        let _ = writeln!(stderr(), "damo: these numbers are not fresh: {error}");
+        tell(format_args!("damo: these numbers are not fresh: {error}"));
     }
     let params = interface.read()?;
     let mut results = match &interface {

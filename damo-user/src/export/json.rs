@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
 use super::json_head::{write_head, write_stats, write_text};
-use super::peer::{PeerRecord, snapshots_of, survey};
+use super::peer::{PeerRecord, snapshots, snapshots_by_target, survey};
 use super::{ExportError, Exported, Filter};
 use crate::model::units::{format_number, format_size};
 use crate::model::{Extra, Record, Region, Snapshot};
@@ -61,13 +61,14 @@ fn write_records<W: Write>(
     };
     out.write_all(b"[")?;
     let mut first = true;
+    let mut parts = snapshots_by_target(record, filter, &targets);
     for target in &targets {
         out.write_all(if first { b"\n    {" } else { b",\n    {" })?;
         first = false;
         write_head(out, target)?;
         out.write_all(b"\n        \"snapshots\": [")?;
         let mut first = true;
-        for snapshot in snapshots_of(filter.items(record)?, target.key) {
+        for snapshot in parts.next_target()?.into_iter().flat_map(snapshots) {
             let snapshot = snapshot?;
             out.write_all(if first { b"" } else { b"," })?;
             first = false;

@@ -1,8 +1,11 @@
 //! Records in other formats: what `damo convert` writes.
 //!
-//! Every format is written in one pass over the items per target or in all, to
-//! a writer that the caller has opened; memory is that of one frame.
+//! Every format is written to a writer that the caller has opened. Those that tell
+//! items in order of time are written in one pass and keep one frame in memory; the
+//! peer's, which tell one target after the other, read some targets at a time
+//! (`by_target`).
 
+mod by_target;
 mod columns;
 mod csv;
 mod damo;
@@ -26,6 +29,7 @@ pub use self::csv::write_csv;
 pub use self::damo::write_damo;
 #[cfg(feature = "parquet")]
 pub use self::parquet::write_parquet;
+pub use by_target::{ByTarget, Whose, weight};
 pub use columns::{COLUMNS, Column, Kind};
 pub use filter::{Filter, Kept, keep_wanted};
 pub use json::{write_json, write_json_compressed};

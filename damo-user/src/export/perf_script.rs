@@ -9,7 +9,7 @@
 
 use std::io::{BufWriter, Write};
 
-use super::peer::{snapshots_of, survey};
+use super::peer::{snapshots, snapshots_by_target, survey};
 use super::{ExportError, Exported, Filter};
 use crate::model::{Record, Region, Snapshot};
 
@@ -29,9 +29,10 @@ pub fn write_perf_script(
         ..Exported::default()
     };
     let mut left_out = false;
-    for target in targets {
+    let mut parts = snapshots_by_target(record, filter, &targets);
+    for target in &targets {
         let id = target.key.target_id;
-        for snapshot in snapshots_of(filter.items(record)?, target.key) {
+        for snapshot in parts.next_target()?.into_iter().flat_map(snapshots) {
             let snapshot = snapshot?;
             let nr_regions = snapshot.regions.len();
             // The form has a line for each region, and none for a snapshot.

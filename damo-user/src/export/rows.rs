@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::wall::Wall;
 use super::{ExportError, Exported, Filter};
 use crate::analyze::PerTarget;
-use crate::model::{Gap, Intervals, Item, LossCause, Meta, Record, Region, Snapshot, TargetKey};
+use crate::model::{
+    Gap, Intervals, Item, KnownTargets, LossCause, Record, Region, Snapshot, TargetKey,
+};
 
 /// What is the same in all rows of a file.
 #[derive(Clone, Debug)]
@@ -60,6 +62,7 @@ pub(super) fn fill(
     table: &mut dyn Table,
 ) -> Result<Exported, ExportError> {
     let meta = record.meta().clone();
+    let known = meta.known_targets();
     let mut exported = Exported::default();
     let mut targets = PerTarget::<Progress>::default();
     for item in filter.items(record)? {
@@ -68,12 +71,12 @@ pub(super) fn fill(
         match item {
             Item::Snapshot(snapshot) => {
                 let progress = targets.entry(snapshot.target, || {
-                    Progress::new(&meta, Some(snapshot.target))
+                    Progress::new(&known, Some(snapshot.target))
                 });
                 add_snapshot(&snapshot, progress, table)?;
                 progress.snapshots += 1;
             }
-            Item::Gap(gap) => add_gap(&gap, Progress::new(&meta, gap.target), table)?,
+            Item::Gap(gap) => add_gap(&gap, Progress::new(&known, gap.target), table)?,
             Item::Note(_) => {}
         }
     }
@@ -99,15 +102,8 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(meta: &Meta, target: Option<TargetKey>) -> Progress {
-        let of = |kdamond: u32| {
-            let mut known = meta.targets.iter().filter(move |known| {
-                Some(known.target_id) == target.map(|t| t.target_id) && known.kdamond == kdamond
-            });
-            // A second process of the same id: which one it was is not known.
-            known.next().filter(|_| known.next().is_none())
-        };
-        let process = target.and_then(|t| of(t.kdamond).or_else(|| of(0)));
+    fn new(known: &KnownTargets<'_>, target: Option<TargetKey>) -> Progress {
+        let process = target.and_then(|target| known.only(target));
         Progress {
             pid: process.and_then(|process| process.pid),
             comm: process.and_then(|process| process.comm.as_deref().map(Arc::from)),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::grouping::{Group, RegionEvent, RegionGrouping};
 use super::timeline::{Spans, Timeline};
+use super::{Opening, Watcher};
 use crate::model::{
     About, Gap, Item, Items, LossCause, Meta, Note, ReadError, Record, Snapshot, TargetInfo,
     TargetKey,
@@ -15,6 +16,8 @@ use crate::model::{
 
 /// More losses than this without a group between them are told as one.
 const MAX_LOSSES: usize = 1024;
+/// Events between two words about how far opening has come.
+const TOLD_EACH: u64 = 1024;
 
 /// What a tracer's record says next.
 #[derive(Debug)]
@@ -87,14 +90,25 @@ impl<S: Source> EventRecord<S> {
     ///
     /// # Errors
     /// It cannot be read, or there is no `damon_aggregated` event in it.
-    pub fn open(path: &Path, source: S, meta: Meta, nothing: &str) -> Result<Self, ReadError> {
+    pub fn open(
+        path: &Path,
+        source: S,
+        meta: Meta,
+        nothing: &str,
+        watcher: Watcher<'_>,
+    ) -> Result<Self, ReadError> {
         let io = |source| ReadError::Io {
             path: path.to_owned(),
             source,
         };
         let mut spans = Spans::default();
         let mut parts = Parts::new(source.pass().map_err(io)?);
+        let mut told = 0;
         while let Some(part) = parts.next_part().map_err(io)? {
+            if parts.seen - told >= TOLD_EACH {
+                told = parts.seen;
+                watcher(Opening::Events(told));
+            }
             match part {
                 Part::Group(group) => spans.note(group.target, group.end_ns),
                 Part::End { target, time_ns } => spans.note(target, time_ns),
@@ -184,6 +198,8 @@ struct Parts<E> {
     cut_off: bool,
     first_ns: Option<u64>,
     time_ns: u64,
+    /// Events so far.
+    seen: u64,
 }
 
 impl<E: Events> Parts<E> {
@@ -198,6 +214,7 @@ impl<E: Events> Parts<E> {
             cut_off: false,
             first_ns: None,
             time_ns: 0,
+            seen: 0,
         }
     }
 
@@ -217,6 +234,7 @@ impl<E: Events> Parts<E> {
     }
 
     fn take(&mut self, seen: Seen) {
+        self.seen += 1;
         match seen {
             Seen::Damaged => self.damaged += 1,
             Seen::CutOff => self.cut_off = true,

@@ -122,6 +122,7 @@ impl Ingest {
                 .into_iter()
                 .map(reader)
                 .collect::<Result<_, _>>()?,
+            damage: None,
         })
     }
 }
@@ -158,6 +159,8 @@ pub struct Ingested {
     meta: Meta,
     targets: Vec<Target>,
     parts: Vec<Reader<File>>,
+    /// What could not be taken in, and where it was.
+    pub damage: Option<ReadError>,
 }
 
 impl Ingested {
@@ -186,6 +189,10 @@ impl Record for Ingested {
             format: "damo 3's json",
             ..About::default()
         }
+    }
+
+    fn damage(&self) -> Option<&ReadError> {
+        self.damage.as_ref()
     }
 
     fn items(&mut self) -> Result<Items<'_>, ReadError> {

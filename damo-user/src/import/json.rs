@@ -31,12 +31,15 @@ use std::path::Path;
 use serde::de::DeserializeSeed;
 
 use super::ingest::{Ingest, Ingested, Target, in_temporary};
+use super::{Opening, Watcher};
 use crate::model::{Item, Meta, Origin, ReadError, TargetInfo, TargetKey};
 use document::{DocumentSeed, Taker, Walk};
-use guard::Guard;
+use guard::{Guard, Place};
 use head::Head;
 use inflate::Inflate;
 
+/// What messages call the peer's compressed json.
+const COMPRESSED: &str = "compressed json";
 /// Compressed bytes that are read at a time.
 const BUFFER: usize = 64 << 10;
 
@@ -44,19 +47,50 @@ const BUFFER: usize = 64 << 10;
 ///
 /// # Errors
 /// It cannot be read, is no record of the peer's, or nothing of it is whole.
-pub fn open(path: &Path, mut file: File) -> Result<Ingested, ReadError> {
+pub fn open(path: &Path, mut file: File, watcher: Watcher<'_>) -> Result<Ingested, ReadError> {
     rewind(path, &mut file)?;
-    read(path, file, "json")
+    read(path, Watched::new(file, watcher), "json")
 }
 
 /// Reads the peer's compressed json.
 ///
 /// # Errors
 /// As for [`open`].
-pub fn open_compressed(path: &Path, mut file: File) -> Result<Ingested, ReadError> {
+pub fn open_compressed(
+    path: &Path,
+    mut file: File,
+    watcher: Watcher<'_>,
+) -> Result<Ingested, ReadError> {
     rewind(path, &mut file)?;
+    let file = Watched::new(file, watcher);
     let unpacked = Inflate::new(BufReader::with_capacity(BUFFER, file));
-    read(path, unpacked, "compressed json")
+    read(path, unpacked, COMPRESSED)
+}
+
+/// A file that tells how far it was read.
+struct Watched<'a> {
+    file: File,
+    bytes: u64,
+    watcher: Watcher<'a>,
+}
+
+impl<'a> Watched<'a> {
+    fn new(file: File, watcher: Watcher<'a>) -> Self {
+        Watched {
+            file,
+            bytes: 0,
+            watcher,
+        }
+    }
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(into)?;
+        self.bytes += read as u64;
+        (self.watcher)(Opening::Bytes(self.bytes));
+        Ok(read)
+    }
 }
 
 fn rewind(path: &Path, file: &mut File) -> Result<(), ReadError> {
@@ -76,9 +110,11 @@ fn read(path: &Path, input: impl Read, name: &str) -> Result<Ingested, ReadError
             source: in_temporary(source),
         });
     }
-    parsed?;
+    let damage = parsed?;
     let (meta, targets) = about(taken.heads);
-    taken.ingest.finish(path, meta, targets)
+    let mut ingested = taken.ingest.finish(path, meta, targets)?;
+    ingested.damage = damage;
+    Ok(ingested)
 }
 
 /// Keeps what is found.
@@ -109,13 +145,13 @@ impl Taker for Taken {
     }
 }
 
-/// Gives everything of a text to `taker`.
+/// Gives everything of a text to `taker`, and what of it makes no sense back.
 fn parse(
     path: &Path,
     input: impl Read,
     name: &str,
     taker: &mut dyn Taker,
-) -> Result<(), ReadError> {
+) -> Result<Option<ReadError>, ReadError> {
     let mut guard = Guard::new(input);
     let mut walk = Walk::new(taker, guard.progress());
     let mut text = serde_json::Deserializer::from_reader(&mut guard);
@@ -125,7 +161,7 @@ fn parse(
     drop(text);
     if walk.refused {
         // The taker knows why.
-        return Ok(());
+        return Ok(None);
     }
     if let Some(source) = guard.failed.take().filter(|error| !is_damage(error)) {
         return Err(ReadError::Io {
@@ -133,14 +169,18 @@ fn parse(
             source,
         });
     }
+    let end = parsed.err().map(|error| place(&error, guard.place()));
+    let at = |offset, what| ReadError::Malformed {
+        path: path.to_owned(),
+        offset,
+        what,
+    };
     if walk.items == 0 && walk.records == 0 {
-        if let Err(error) = parsed {
-            let (offset, what) = place(&error, guard.place());
-            return Err(ReadError::Malformed {
-                path: path.to_owned(),
+        if let Some((offset, what)) = end {
+            return Err(at(
                 offset,
-                what: format!("{what}; nothing of this {name} can be read"),
-            });
+                format!("{what}; nothing of this {name} can be read"),
+            ));
         }
         if walk.strangers > 0 {
             return Err(ReadError::Unsupported {
@@ -151,28 +191,58 @@ fn parse(
                 ),
             });
         }
-        return Ok(());
+        return Ok(None);
     }
-    if (parsed.is_err() || walk.strangers > 0) && !walk.damage() {
-        return Ok(());
+    let damage = damage(end.clone(), guard.odd()).map(|(offset, what)| match name {
+        COMPRESSED => at(offset, format!("in the decompressed text, {what}")),
+        _ => at(offset, what),
+    });
+    if (end.is_some() || walk.strangers > 0) && !walk.damage() {
+        return Ok(None);
     }
     // A record that broke off is one nevertheless.
     let ended: Result<(), serde_json::Error> = walk.end_record();
     // Refused: the taker knows why.
     drop(ended);
-    Ok(())
+    Ok(damage)
 }
 
-/// Where and what an error is. serde_json knows the line, but not what was left
-/// out of it.
-fn place(error: &serde_json::Error, (offset, column): (u64, u64)) -> (u64, String) {
+/// Where and what an error is. serde_json does not know what was left out of a
+/// line.
+fn place(error: &serde_json::Error, place: Place) -> (u64, String) {
     let text = error.to_string();
-    let what = match text.rsplit_once(" at line ") {
-        Some((what, _)) => format!("{what} at line {} column {column}", error.line()),
-        None => text,
-    };
+    let what = text
+        .rsplit_once(" at line ")
+        .map_or(&*text, |(what, _)| what);
+    let Place { line, column, .. } = place;
     // The byte that does not fit was read.
-    (offset.saturating_sub(u64::from(!error.is_eof())), what)
+    let fits = u64::from(error.is_syntax() || error.is_data());
+    (
+        place.offset.saturating_sub(fits),
+        format!("{what} at line {line} column {column}"),
+    )
+}
+
+/// Where damage begins, and all of it in a line: how the text ends early, and
+/// how many values make no sense.
+fn damage(end: Option<(u64, String)>, odd: Option<(u64, Place)>) -> Option<(u64, String)> {
+    let Some((count, first)) = odd else {
+        let (offset, what) = end?;
+        return Some((offset, format!("{what}; nothing behind that is read")));
+    };
+    let Place { line, column, .. } = first;
+    let mut what = match count {
+        1 => format!(
+            "a value that makes no sense ends at line {line} column {column}; it is counted as lost"
+        ),
+        _ => format!(
+            "the first of {count} values that make no sense ends at line {line} column {column}; they are counted as lost"
+        ),
+    };
+    if let Some((offset, end)) = end {
+        what += &format!("; and at offset {offset}: {end}; nothing behind that is read");
+    }
+    Some((first.offset, what))
 }
 
 /// Whether it is the compressed data, and not the file, that cannot be read.

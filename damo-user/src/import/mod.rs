@@ -29,6 +29,18 @@ const HEAD: u64 = 64 << 10;
 /// The formats that [`open`] reads, for messages.
 pub const READABLE: &str = "damo record files, damo 3's json (compressed or not), v1.7.3's binary records, perf.data, and the text of `perf script` or `trace-cmd report`; each of them also within gzip or zstd";
 
+/// How far opening a record has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// So many bytes were read.
+    Bytes(u64),
+    /// So many events were looked at.
+    Events(u64),
+}
+
+/// Is told now and then how far opening has come.
+pub type Watcher<'a> = &'a mut dyn FnMut(Opening);
+
 /// Opens a record of any format that can be read: [`READABLE`], or a folder of
 /// segments; `-` is standard
 /// input. What is compressed, or cannot be read twice, is first copied into a
@@ -37,7 +49,15 @@ pub const READABLE: &str = "damo record files, damo 3's json (compressed or not)
 /// # Errors
 /// The file cannot be read, is of another format or is damaged at its beginning.
 pub fn open(path: &Path) -> Result<Box<dyn Record>, ReadError> {
-    Ok(match open_as(path)? {
+    open_watched(path, &mut |_| {})
+}
+
+/// As [`open`], for what may take its time.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_watched(path: &Path, watcher: Watcher<'_>) -> Result<Box<dyn Record>, ReadError> {
+    Ok(match open_any(path, watcher)? {
         Opened::Own { reader, cut } => with_end(Box::new(ReadAhead(reader)), cut),
         Opened::Segments(segments) => Box::new(segments),
         Opened::Other(record) => record,
@@ -64,10 +84,14 @@ pub enum Opened {
 /// # Errors
 /// As for [`open`].
 pub fn open_as(path: &Path) -> Result<Opened, ReadError> {
+    open_any(path, &mut |_| {})
+}
+
+fn open_any(path: &Path, watcher: Watcher<'_>) -> Result<Opened, ReadError> {
     if path.is_dir() {
         return Ok(Opened::Segments(Segments::open(path)?));
     }
-    let Unwrapped { file, name, cut } = unwrap::open(path)?;
+    let Unwrapped { file, name, cut } = unwrap::open(path, watcher)?;
     let path = name.as_path();
     let io = |source| ReadError::Io {
         path: path.to_owned(),
@@ -80,11 +104,11 @@ pub fn open_as(path: &Path) -> Result<Opened, ReadError> {
             let reader = Reader::from_source(Arc::new(file), path)?;
             return Ok(Opened::Own { reader, cut });
         }
-        Format::Json => Box::new(json::open(path, file)?),
-        Format::ZlibJson => Box::new(json::open_compressed(path, file)?),
+        Format::Json => Box::new(json::open(path, file, watcher)?),
+        Format::ZlibJson => Box::new(json::open_compressed(path, file, watcher)?),
         Format::Legacy(layout) => Box::new(legacy::LegacyRecord::open(path, file, layout)?),
-        Format::PerfData => Box::new(perf_data::PerfData::open(path, file)?),
-        Format::Text => Box::new(perf_script::Script::open(path, file)?),
+        Format::PerfData => Box::new(perf_data::PerfData::open(path, file, watcher)?),
+        Format::Text => Box::new(perf_script::Script::open(path, file, watcher)?),
         // Unwrapped above.
         Format::Compressed(compression) => {
             return Err(unsupported(path, &compression.to_string(), ""));

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::Path;
 
+use super::Watcher;
 use super::events::{EventRecord, Events, Seen, Source};
 use super::script_line::{Line, parse};
 use crate::model::{Meta, ReadError};
@@ -24,13 +25,17 @@ impl Script {
     ///
     /// # Errors
     /// It cannot be read, or there is no `damon_aggregated` event in it.
-    pub fn open(path: &Path, file: File) -> Result<EventRecord<Self>, ReadError> {
+    pub fn open(
+        path: &Path,
+        file: File,
+        watcher: Watcher<'_>,
+    ) -> Result<EventRecord<Self>, ReadError> {
         let meta = Meta {
             tool: "perf script or trace-cmd".to_owned(),
             ..Meta::default()
         };
         let nothing = "looks like text, but no line of it is a damon:damon_aggregated event";
-        EventRecord::open(path, Self { file }, meta, nothing)
+        EventRecord::open(path, Self { file }, meta, nothing, watcher)
     }
 }
 

@@ -7,18 +7,17 @@
 
 use std::cell::Cell;
 use std::env;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, IsTerminal, Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use rustix::fs::{Mode, OFlags};
-
 use super::layer::{BadStream, Decompress};
 use super::sniff::{Format, sniff};
-use super::{HEAD, unsupported};
+use super::{HEAD, Opening, Watcher, unsupported};
 use crate::model::{About, Gap, Item, Items, LossCause, Meta, ReadError, Record};
+use crate::sys::input::open_regular;
 
 /// Streams within each other that are followed.
 const MOST_LAYERS: u32 = 3;
@@ -41,46 +40,24 @@ pub struct Unwrapped {
 /// # Errors
 /// It cannot be read, is not a regular file, or cannot be decompressed; there
 /// is no room for a temporary file.
-pub fn open(path: &Path) -> Result<Unwrapped, ReadError> {
+pub fn open(path: &Path, watcher: Watcher<'_>) -> Result<Unwrapped, ReadError> {
     let stdin = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
     if stdin.iter().any(|name| path == Path::new(name)) {
-        return standard_input();
+        return standard_input(watcher);
     }
-    let file = regular(path)?;
+    let file = open_regular(path).map_err(|error| io_error(path, error))?;
     let mut input = BufReader::new(&file);
     let (head, format) = look(&mut input, path)?;
     match format {
         Format::Compressed(_) => {
             let input = Cursor::new(head).chain(input);
-            decompressed(path, Box::new(input))
+            decompressed(path, Box::new(input), watcher)
         }
         _ => plain(path, file),
     }
 }
 
-/// Opens a regular file.
-fn regular(path: &Path) -> Result<File, ReadError> {
-    let check = |metadata: fs::Metadata| {
-        match metadata.is_file() {
-        true => Ok(()),
-        false => Err(ReadError::Unsupported {
-            path: path.to_owned(),
-            what: "not a regular file; save the record to a file first, or give it to damo's standard input and name that `-`"
-                .to_owned(),
-        }),
-    }
-    };
-    check(fs::metadata(path).map_err(|error| io_error(path, error))?)?;
-    // Asked again of what was opened: it may be another by now, and opening a
-    // pipe would wait for a writer.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, flags, Mode::empty());
-    let file = File::from(file.map_err(|errno| io_error(path, errno.into()))?);
-    check(file.metadata().map_err(|error| io_error(path, error))?)?;
-    Ok(file)
-}
-
-fn standard_input() -> Result<Unwrapped, ReadError> {
+fn standard_input(watcher: Watcher<'_>) -> Result<Unwrapped, ReadError> {
     let path = Path::new(STANDARD_INPUT);
     let stdin = io::stdin();
     if stdin.is_terminal() {
@@ -106,6 +83,7 @@ fn standard_input() -> Result<Unwrapped, ReadError> {
     decompressed(
         path,
         Box::new(Cursor::new(head).chain(BufReader::new(file))),
+        watcher,
     )
 }
 
@@ -128,7 +106,11 @@ fn look(input: &mut impl Read, path: &Path) -> Result<(Vec<u8>, Format), ReadErr
 }
 
 /// Copies what is within all layers into a temporary file.
-fn decompressed<'a>(path: &Path, mut input: Box<dyn BufRead + 'a>) -> Result<Unwrapped, ReadError> {
+fn decompressed<'a>(
+    path: &Path,
+    mut input: Box<dyn BufRead + 'a>,
+    watcher: Watcher<'_>,
+) -> Result<Unwrapped, ReadError> {
     let cut = Rc::new(Cell::new(false));
     let mut layers = 0;
     loop {
@@ -156,7 +138,7 @@ fn decompressed<'a>(path: &Path, mut input: Box<dyn BufRead + 'a>) -> Result<Unw
             Decompress::new(compression, input, Rc::clone(&cut)),
         ));
     }
-    let file = copy(path, &mut input)?;
+    let file = copy(path, &mut input, watcher)?;
     Ok(Unwrapped {
         file,
         name: named(path, layers, cut.get()),
@@ -176,7 +158,7 @@ fn named(path: &Path, layers: u32, cut: bool) -> PathBuf {
 }
 
 /// A temporary file with all of `input`.
-fn copy(path: &Path, input: &mut dyn BufRead) -> Result<File, ReadError> {
+fn copy(path: &Path, input: &mut dyn BufRead, watcher: Watcher<'_>) -> Result<File, ReadError> {
     let folder = match env::var_os("TMPDIR") {
         Some(folder) if !folder.is_empty() => PathBuf::from(folder),
         _ => PathBuf::from("/tmp"),
@@ -205,6 +187,7 @@ fn copy(path: &Path, input: &mut dyn BufRead) -> Result<File, ReadError> {
             .map_err(|error| no_file(error, written))?;
         input.consume(len);
         written += len as u64;
+        watcher(Opening::Bytes(written));
     }
     file.rewind().map_err(|error| no_file(error, written))?;
     Ok(file)
@@ -241,6 +224,10 @@ impl Record for CutOff {
 
     fn about(&self) -> About {
         self.record.about()
+    }
+
+    fn damage(&self) -> Option<&ReadError> {
+        self.record.damage()
     }
 
     // Not items_in: where the gap is, is known at the end only.

@@ -1,5 +1,7 @@
 //! What a record says about itself.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Intervals, TargetKey};
@@ -94,15 +96,55 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+impl TargetInfo {
+    /// How snapshots name it.
+    pub fn key(&self) -> TargetKey {
+        TargetKey {
+            kdamond: self.kdamond,
+            target_id: self.target_id,
+        }
+    }
+}
+
+/// Finds targets by their keys, however many there are. A record of one kdamond
+/// need not say whose its targets are.
+#[derive(Debug)]
+pub struct KnownTargets<'a> {
+    /// The first one of each key, and whether there are more.
+    targets: HashMap<TargetKey, (&'a TargetInfo, bool)>,
+}
+
+impl<'a> KnownTargets<'a> {
+    /// What is known of a target; the first where there are several.
+    pub fn get(&self, key: TargetKey) -> Option<&'a TargetInfo> {
+        self.places(key).map(|(target, _)| target).next()
+    }
+
+    /// As [`KnownTargets::get`], but nothing where there are several: which of
+    /// their processes it was is not known.
+    pub fn only(&self, key: TargetKey) -> Option<&'a TargetInfo> {
+        self.places(key)
+            .find_map(|(target, more)| (!more).then_some(target))
+    }
+
+    fn places(&self, key: TargetKey) -> impl Iterator<Item = (&'a TargetInfo, bool)> {
+        let of_any = TargetKey { kdamond: 0, ..key };
+        let found = [self.targets.get(&key), self.targets.get(&of_any)];
+        found.into_iter().flatten().copied()
+    }
+}
+
 impl Meta {
-    /// What is known of a target. A record of one kdamond need not say whose
-    /// its targets are.
-    pub fn target(&self, key: TargetKey) -> Option<&TargetInfo> {
-        let of = |kdamond: u32| {
-            let same = |it: &&TargetInfo| (it.kdamond, it.target_id) == (kdamond, key.target_id);
-            self.targets.iter().find(same)
-        };
-        of(key.kdamond).or_else(|| of(0))
+    /// To look targets up.
+    pub fn known_targets(&self) -> KnownTargets<'_> {
+        let mut targets = HashMap::with_capacity(self.targets.len());
+        for target in &self.targets {
+            let entry = targets.entry(target.key());
+            entry
+                .and_modify(|(_, more)| *more = true)
+                .or_insert((target, false));
+        }
+        KnownTargets { targets }
     }
 }
 
@@ -144,4 +186,52 @@ pub struct Meta {
     pub wall_ns: u64,
     /// The record's clock (CLOCK_MONOTONIC) at the same moment.
     pub mono_ns: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(kdamond: u32, target_id: u64, pid: u32) -> TargetInfo {
+        TargetInfo {
+            target_id,
+            kdamond,
+            pid: Some(pid),
+            ..TargetInfo::default()
+        }
+    }
+
+    #[test]
+    fn targets_are_found_by_kdamond_or_else_as_anybodys() {
+        let meta = Meta {
+            targets: vec![
+                target(0, 1, 10),
+                target(5, 1, 11),
+                target(0, 2, 12),
+                target(0, 2, 13),
+                target(5, 3, 14),
+                target(5, 3, 15),
+                target(0, 3, 16),
+            ],
+            ..Meta::default()
+        };
+        let known = meta.known_targets();
+        for (kdamond, target_id, first, only) in [
+            (5, 1, Some(11), Some(11)),
+            (6, 1, Some(10), Some(10)),
+            (0, 1, Some(10), Some(10)),
+            (0, 2, Some(12), None),
+            (7, 2, Some(12), None),
+            (5, 3, Some(14), Some(16)),
+            (7, 9, None, None),
+        ] {
+            let key = TargetKey { kdamond, target_id };
+            let pid = |found: Option<&TargetInfo>| found.and_then(|it| it.pid);
+            assert_eq!(
+                (pid(known.get(key)), pid(known.only(key))),
+                (first, only),
+                "{key:?}"
+            );
+        }
+    }
 }

@@ -3,15 +3,17 @@
 mod intervals;
 mod meta;
 mod note;
+mod printable;
 mod record;
 mod snapshot;
 pub mod units;
 
 pub use intervals::Intervals;
-pub use meta::{KdamondInfo, Meta, Ops, Origin, TargetInfo};
+pub use meta::{KdamondInfo, KnownTargets, Meta, Ops, Origin, TargetInfo};
 pub use note::{
     Applied, CpuTime, Happened, Happening, Known, Mapping, Note, ProcessMemory, Quota,
     SchemeCounts, Summed, SystemMemory, Tuned,
 };
+pub use printable::printable;
 pub use record::{About, Items, ReadError, Record, touches};
 pub use snapshot::{Extra, Gap, Item, LossCause, Region, Snapshot, TargetKey};

@@ -37,6 +37,12 @@ pub trait Record {
         About::default()
     }
 
+    /// What could not be read when it was opened, and where that is, in formats
+    /// that are read as a whole then. Passes tell the loss, but not its place.
+    fn damage(&self) -> Option<&ReadError> {
+        None
+    }
+
     /// Starts a pass.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ use crate::store::{self, Options, Reader, Segments, Stats, Writer, segment_name,
 use crate::sys::clock;
 use crate::sys::folder::OutputFolder;
 use crate::sys::output::{Output, OutputError};
+use crate::sys::tell::tell;
 
 /// How long a segment that could not be begun is left alone.
 const RETRY_NS: u64 = 1_000_000_000;
@@ -201,7 +202,9 @@ impl Destination {
             if let Err(error) = rotated
                 && !std::mem::replace(&mut self.told, true)
             {
-                eprintln!("damo: cannot begin the next segment: {error}; going on in the last one");
+                tell(format_args!(
+                    "damo: cannot begin the next segment: {error}; going on in the last one"
+                ));
             }
         }
     }

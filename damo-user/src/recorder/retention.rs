@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use crate::store::{Reader, Stats, segment_name, segment_number};
 use crate::sys::folder::{self, OutputFolder};
+use crate::sys::tell::tell;
 
 /// When to begin the next segment, and what to remove.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,7 +134,9 @@ impl Segments {
             // Somebody else was quicker.
             Err(Errno::NOENT) => {}
             Err(error) => {
-                eprintln!("damo: cannot remove the old segment {name}: {error}");
+                tell(format_args!(
+                    "damo: cannot remove the old segment {name}: {error}"
+                ));
                 return false;
             }
         }

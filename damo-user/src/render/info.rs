@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{loss_line, size, time};
 use crate::analyze::{Info, IntervalsFrom, MemoryOver, TargetCounts, TargetGuide};
 use crate::model::units::{format_number, format_size, format_size_accurate};
-use crate::model::{About, Intervals, Meta, TargetKey};
+use crate::model::{About, Intervals, KnownTargets, Meta, TargetKey, printable};
 
 /// A record's description, put together.
 pub struct RecordInfo {
@@ -34,7 +34,7 @@ pub fn write_info(out: &mut dyn Write, record: RecordInfo, raw: bool) -> io::Res
     let RecordInfo { about, meta, info } = record;
     let mut line = |name: &str, text: &str| match text {
         "" => Ok(()),
-        text => writeln!(out, "{:<12} {text}", format!("{name}:")),
+        text => writeln!(out, "{:<12} {}", format!("{name}:"), printable(text)),
     };
     let bytes = about.bytes.unwrap_or(0);
     let closed = match about.closed {
@@ -99,26 +99,32 @@ pub fn write_info(out: &mut dyn Write, record: RecordInfo, raw: bool) -> io::Res
         .collect();
     line("notes", &notes.join(", "))?;
     let memory = info.memory.clone();
+    let known = meta.known_targets();
     for target in info.targets() {
-        write_target(out, &meta, &target, raw)?;
-        if let Some(memory) = memory_of(&meta, target.0, &memory) {
+        write_target(out, &known, &target, raw)?;
+        if let Some(memory) = memory_of(&known, target.0, &memory) {
             write_memory(out, memory, raw)?;
         }
     }
     Ok(())
 }
 
-fn write_target(out: &mut dyn Write, meta: &Meta, target: &Target, raw: bool) -> io::Result<()> {
+fn write_target(
+    out: &mut dyn Write,
+    known: &KnownTargets<'_>,
+    target: &Target,
+    raw: bool,
+) -> io::Result<()> {
     let (key, counts, guide) = target;
     let (fewest, most) = counts.regions;
     write!(out, "target {}", key.target_id)?;
     if key.kdamond != 0 {
         write!(out, " of kdamond {}", key.kdamond)?;
     }
-    let known = meta.target(*key);
+    let known = known.get(*key);
     if let Some(pid) = known.and_then(|known| known.pid) {
         let comm = known.and_then(|known| known.comm.as_deref()).unwrap_or("?");
-        write!(out, ", process {pid} ({comm})")?;
+        write!(out, ", process {pid} ({})", printable(comm))?;
     }
     writeln!(
         out,
@@ -138,11 +144,11 @@ fn write_target(out: &mut dyn Write, meta: &Meta, target: &Target, raw: bool) ->
 }
 
 fn memory_of(
-    meta: &Meta,
+    known: &KnownTargets<'_>,
     target: TargetKey,
     memory: &BTreeMap<u32, MemoryOver>,
 ) -> Option<MemoryOver> {
-    memory.get(&meta.target(target)?.pid?).copied()
+    memory.get(&known.get(target)?.pid?).copied()
 }
 
 fn write_memory(out: &mut dyn Write, memory: MemoryOver, raw: bool) -> io::Result<()> {
@@ -170,10 +176,11 @@ pub fn info_json(record: RecordInfo) -> Value {
     let bytes_per_sample = (samples > 0)
         .then(|| about.bytes.map(|bytes| bytes as f64 / samples as f64))
         .flatten();
+    let known = meta.known_targets();
     let targets: Vec<Value> = info
         .targets()
         .iter()
-        .map(|it| target_json(&meta, it, memory_of(&meta, it.0, &memory)))
+        .map(|it| target_json(&known, it, memory_of(&known, it.0, &memory)))
         .collect();
     json!({
         "format": about.format,
@@ -222,9 +229,9 @@ fn change_json(change: &IntervalsFrom) -> Value {
     })
 }
 
-fn target_json(meta: &Meta, target: &Target, memory: Option<MemoryOver>) -> Value {
+fn target_json(known: &KnownTargets<'_>, target: &Target, memory: Option<MemoryOver>) -> Value {
     let (key, counts, guide) = target;
-    let known = meta.target(*key);
+    let known = known.get(*key);
     let range = |range: &Range<u64>| json!({"start": range.start.to_string(), "end": range.end.to_string()});
     let regions: Vec<Value> = guide
         .iter()

@@ -1,5 +1,6 @@
 //! What a file says about itself.
 
+use std::collections::HashMap;
 use std::io;
 
 use serde::de::DeserializeOwned;
@@ -30,14 +31,33 @@ impl Default for Options {
     }
 }
 
-/// Adds `target`, or replaces what is known of the same process as it.
-pub(super) fn merge_target(meta: &mut Meta, target: &TargetInfo) {
-    let key = |info: &TargetInfo| (info.kdamond, info.target_id, info.pid);
-    let same = |known: &&mut TargetInfo| key(known) == key(target);
-    match meta.targets.iter_mut().find(same) {
-        Some(known) => known.clone_from(target),
-        None => meta.targets.push(target.clone()),
+/// Where each process is among a record's targets, however many there are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Places(HashMap<(u32, u64, Option<u32>), usize>);
+
+impl Places {
+    /// Of the first one, where a process is there twice.
+    pub fn of(targets: &[TargetInfo]) -> Places {
+        let mut places = HashMap::with_capacity(targets.len());
+        for (target, place) in targets.iter().zip(0..) {
+            places.entry(process(target)).or_insert(place);
+        }
+        Places(places)
     }
+
+    /// Adds `target` to `targets`, or replaces what is known of the same process
+    /// as it.
+    pub fn merge(&mut self, targets: &mut Vec<TargetInfo>, target: &TargetInfo) {
+        let place = *self.0.entry(process(target)).or_insert(targets.len());
+        match targets.get_mut(place) {
+            Some(known) => known.clone_from(target),
+            None => targets.push(target.clone()),
+        }
+    }
+}
+
+fn process(target: &TargetInfo) -> (u32, u64, Option<u32>) {
+    (target.kdamond, target.target_id, target.pid)
 }
 
 /// What JSON weighs: its bytes, or what its values take in memory if that is

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::model::{About, Item, Items, Meta, ReadError, Record, TargetInfo};
+use crate::sys::input::open_regular;
 
 use super::Stats;
-use super::about::{merge_target, parse_json};
+use super::about::{Places, parse_json};
 use super::append::JSON_COLUMN;
 use super::column::Columns;
 use super::fetch::{Ahead, Direct, Fetch};
@@ -60,10 +61,7 @@ impl Reader<File> {
     /// The file cannot be read, is no record, or needs a later version.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ReadError> {
         let path = path.as_ref();
-        let file = File::open(path).map_err(|source| ReadError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+        let file = open_regular(path).map_err(|error| refused(path, error))?;
         Self::from_source(file, path)
     }
 }
@@ -143,6 +141,7 @@ impl<R: ReadAt> Reader<R> {
         let mut walk = Walk::new(HEADER_LEN as u64, 0);
         // What TARGET frames may weigh; a META frame could hold no more either.
         let mut left = MOST_JSON;
+        let mut places = Places::of(&self.meta.targets);
         let mut sums = Stats {
             bytes: self.source.len(),
             ..Stats::default()
@@ -167,6 +166,7 @@ impl<R: ReadAt> Reader<R> {
                         self.json::<Meta>(offset, &header, MOST_JSON, &mut payload, &mut columns)?
                     {
                         (self.meta, left) = (meta, MOST_JSON);
+                        places = Places::of(&self.meta.targets);
                         self.told = true;
                     }
                 }
@@ -175,7 +175,7 @@ impl<R: ReadAt> Reader<R> {
                         self.json::<TargetInfo>(offset, &header, left, &mut payload, &mut columns)?
                     {
                         left = left.saturating_sub(weight);
-                        merge_target(&mut self.meta, &target);
+                        places.merge(&mut self.meta.targets, &target);
                     }
                 }
                 kind::END if self.source.payload(offset, &header, &mut payload)? => {

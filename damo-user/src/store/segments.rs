@@ -6,9 +6,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags};
-
 use crate::model::{About, Gap, Item, Items, LossCause, Meta, ReadError, Record, touches};
+use crate::sys::input::open_regular;
 
 use super::format::HEADER_LEN;
 use super::reader::{FORMAT, is_recognised, refused};
@@ -322,15 +321,5 @@ impl Pass {
             return;
         }
         self.items = Some(Box::new(std::iter::once(Ok(gap)).chain(items)));
-    }
-}
-
-/// Opens a file for reading, unless it is something that would make us wait.
-fn open_regular(path: &Path) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(io::Error::other("not a regular file")),
     }
 }

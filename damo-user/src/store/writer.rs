@@ -1,22 +1,20 @@
 //! Writes a record, frame by frame, never touching what it wrote.
 
+mod frames;
+
 use std::collections::BTreeMap;
 
 use crate::model::{Gap, Item, Known, LossCause, Meta, Note, Region, Snapshot, TargetInfo};
 
-use super::about::{Options, file_header, json_weight, merge_target};
-use super::append::{Appender, JSON_COLUMN, Stats, WriteError, write_failed};
-use super::format::{FrameHeader, HEADER_LEN, flag, kind, limit};
+use super::about::{Options, Places, file_header};
+use super::append::{Appender, Stats, WriteError, write_failed};
+use super::format::{FrameHeader, kind, limit};
 use super::frame::DataFrame;
-use super::index::{End, Entry, Index};
+use super::index::Index;
 use super::notes::{self, Pending};
 use super::sink::Sink;
 
-/// A frame is written when it holds so many samples…
-const FRAME_SAMPLES: usize = 4096;
-/// …or so many snapshots and gaps, for snapshots that hold next to nothing…
-const FRAME_ROWS: usize = 1024;
-/// …or is so old.
+/// A frame is written when it is full, or so old.
 const FRAME_NS: u64 = 1_000_000_000;
 /// Time between two fdatasyncs.
 const SYNC_NS: u64 = 5_000_000_000;
@@ -29,6 +27,8 @@ const FRAME_REGIONS: usize = 16_384;
 pub struct Writer<S: Sink> {
     file: Appender<S>,
     meta: Meta,
+    /// Where its targets are.
+    places: Places,
     /// Targets became known since the last META frame.
     meta_stale: bool,
     frame: DataFrame,
@@ -61,6 +61,7 @@ impl<S: Sink> Writer<S> {
         let mut writer = Writer {
             file: Appender::new(sink)?,
             meta: Meta::default(),
+            places: Places::default(),
             meta_stale: false,
             frame: DataFrame::default(),
             notes: BTreeMap::new(),
@@ -191,34 +192,6 @@ impl<S: Sink> Writer<S> {
         }
     }
 
-    /// Writes the notes that are held back, each kind as a frame of its own.
-    fn flush_notes(&mut self) -> Result<(), WriteError> {
-        let mut result = Ok(());
-        for (kind, pending) in std::mem::take(&mut self.notes) {
-            let Some((first_ns, last_ns)) = pending.times() else {
-                continue;
-            };
-            self.file.payload.clear();
-            let encoded = pending.encode(&mut self.file.payload).map_err(write_failed);
-            let header = FrameHeader {
-                kind,
-                first_ns,
-                last_ns,
-                ..FrameHeader::default()
-            };
-            let offset = self.file.bytes;
-            let written = encoded.and_then(|()| self.file.put_frame(header));
-            if written.is_ok() {
-                self.index.note_time(first_ns);
-            } else if self.file.bytes < offset + HEADER_LEN as u64 {
-                // No samples, but something that is not there.
-                self.not_written(first_ns, last_ns, 0);
-            }
-            result = result.and(written);
-        }
-        result
-    }
-
     /// Adds a gap.
     ///
     /// # Errors
@@ -236,7 +209,7 @@ impl<S: Sink> Writer<S> {
     /// It could not be written.
     pub fn target(&mut self, target: &TargetInfo) -> Result<(), WriteError> {
         self.unfinished()?;
-        merge_target(&mut self.meta, target);
+        self.places.merge(&mut self.meta.targets, target);
         self.meta_stale = true;
         self.json_frame(kind::TARGET, target)
     }
@@ -266,23 +239,12 @@ impl<S: Sink> Writer<S> {
     pub fn meta(&mut self, meta: &Meta) -> Result<(), WriteError> {
         self.unfinished()?;
         let mut merged = meta.clone();
-        merged.targets.clear();
-        for target in self.meta.targets.iter().chain(&meta.targets) {
-            merge_target(&mut merged, target);
+        merged.targets.clone_from(&self.meta.targets);
+        for target in &meta.targets {
+            self.places.merge(&mut merged.targets, target);
         }
         self.meta = merged;
         self.write_meta()
-    }
-
-    fn write_meta(&mut self) -> Result<(), WriteError> {
-        let offset = self.file.bytes;
-        let meta = std::mem::take(&mut self.meta);
-        let result = self.json_frame(kind::META, &meta);
-        self.meta = meta;
-        self.meta_stale = result.is_err();
-        result?;
-        self.index.meta_offset = offset;
-        Ok(())
     }
 
     /// To be called regularly: writes a frame that is 1 s old, and syncs
@@ -309,100 +271,6 @@ impl<S: Sink> Writer<S> {
         flushed.and(self.file.sync())
     }
 
-    /// Writes what is held back, as a frame of its own.
-    ///
-    /// # Errors
-    /// It could not be written, and counts as lost.
-    pub fn flush(&mut self) -> Result<(), WriteError> {
-        let noted = self.flush_notes();
-        self.flush_samples().and(noted)
-    }
-
-    fn flush_samples(&mut self) -> Result<(), WriteError> {
-        self.begin();
-        if self.frame.is_empty() {
-            return Ok(());
-        }
-        let header = self.frame.header();
-        let offset = self.file.bytes;
-        let entry = Entry {
-            offset,
-            seq: self.file.seq,
-            before_ns: self.file.latest_ns,
-            from_ns: header.first_ns,
-        };
-        self.file.payload.clear();
-        let encoded = self
-            .frame
-            .encode(header.first_ns, &mut self.file.payload)
-            .map_err(write_failed);
-        let gone = u64::from(header.samples) + self.frame.earlier() as u64;
-        self.frame.clear();
-        let result = encoded.and_then(|()| self.file.put_frame(header));
-        if result.is_ok() {
-            self.index.note(entry);
-            return Ok(());
-        }
-        self.stats.snapshots = self
-            .stats
-            .snapshots
-            .saturating_sub(header.whole_snapshots());
-        self.stats.samples = self.stats.samples.saturating_sub(gone);
-        self.stats.lost = self.stats.lost.saturating_add(gone);
-        // A frame of which the header stays behind tells its loss itself.
-        if self.file.bytes < offset + HEADER_LEN as u64 {
-            self.not_written(header.first_ns, header.last_ns, header.weight());
-        }
-        result
-    }
-
-    /// Writes what is held back, the last META, INDEX and END, and syncs.
-    /// Calling it again does nothing. After an error, too, the file is
-    /// readable and [`Writer::stats`] says what is in it.
-    ///
-    /// # Errors
-    /// The first one of the steps; the others are tried nevertheless.
-    pub fn finish(&mut self) -> Result<Stats, WriteError> {
-        if self.finished {
-            return Ok(self.stats());
-        }
-        let flushed = self.flush();
-        let told = if self.meta_stale {
-            self.write_meta()
-        } else {
-            Ok(())
-        };
-        if self.meta_stale {
-            // Readers must then look at all frames.
-            self.index.meta_offset = 0;
-        }
-        let mut end = End {
-            index_offset: self.file.bytes,
-            stats: self.stats(),
-        };
-        self.file.payload.clear();
-        let indexed = self
-            .index
-            .encode(&mut self.file.payload)
-            .map_err(write_failed);
-        let indexed = indexed.and_then(|()| self.file.put_frame(self.file.timeless(kind::INDEX)));
-        if indexed.is_err() {
-            end.index_offset = 0;
-        }
-        end.stats = self.stats();
-        self.file.payload.clear();
-        end.encode(HEADER_LEN, &mut self.file.payload);
-        let header = FrameHeader {
-            flags: flag::CRITICAL,
-            ..self.file.timeless(kind::END)
-        };
-        let ended = self.file.put_frame(header);
-        self.finished = true;
-        let synced = self.file.sync();
-        flushed.and(told).and(indexed).and(ended).and(synced)?;
-        Ok(self.stats())
-    }
-
     fn unfinished(&self) -> Result<(), WriteError> {
         if self.finished {
             return Err(WriteError::Invalid("the record is finished"));
@@ -418,51 +286,6 @@ impl<S: Sink> Writer<S> {
         }
         self.begin();
         Ok(())
-    }
-
-    /// Puts what an earlier failure lost at the front of an empty frame.
-    fn begin(&mut self) {
-        if self.frame.is_empty()
-            && let Some(gap) = self.unwritten.take()
-        {
-            self.frame.push_gap(&gap);
-        }
-    }
-
-    fn not_written(&mut self, start_ns: u64, end_ns: u64, events: u64) {
-        let gap = self.unwritten.get_or_insert(Gap {
-            target: None,
-            start_ns,
-            end_ns,
-            events: Some(0),
-            cause: LossCause::Unwritten,
-        });
-        gap.start_ns = gap.start_ns.min(start_ns);
-        gap.end_ns = gap.end_ns.max(end_ns);
-        gap.events = gap.events.map(|sum| sum.saturating_add(events));
-    }
-
-    fn flush_if_full(&mut self) -> Result<(), WriteError> {
-        let full = self.frame.samples() >= FRAME_SAMPLES || self.frame.rows() >= FRAME_ROWS;
-        if full || self.frame.is_heavy() {
-            return self.flush();
-        }
-        Ok(())
-    }
-
-    fn json_frame<T: serde::Serialize>(&mut self, kind: u8, value: &T) -> Result<(), WriteError> {
-        let json = serde_json::to_vec(value).map_err(|error| write_failed(error.into()))?;
-        if json_weight(&json) > limit::JSON as usize {
-            return Err(WriteError::Invalid(
-                "what it says about itself is over 1 MiB of JSON",
-            ));
-        }
-        self.file.payload.clear();
-        self.file
-            .payload
-            .bytes(JSON_COLUMN, &json)
-            .map_err(write_failed)?;
-        self.file.put_frame(self.file.timeless(kind))
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
     Scheme, Target, Watermarks, text,
 };
 use crate::control::results::{ContextResults, Results};
+use crate::model::printable;
 use crate::model::units::{format_number, format_size, format_time};
 
 impl Params {
@@ -67,6 +68,9 @@ pub(super) struct Page {
 
 impl Page {
     pub(super) fn line(&mut self, line: impl Display) {
+        // Paths of control groups may hold anything.
+        let line = line.to_string();
+        let line = printable(&line);
         // Writing to a string does not fail.
         let _ = writeln!(self.text, "{:1$}{line}", "", 4 * self.depth);
     }

@@ -86,6 +86,12 @@ impl<'t> Walk<'t> {
         self.unless_refused()
     }
 
+    /// Something that is no record, or no snapshot, has ended here.
+    fn stranger(&mut self) {
+        self.strangers += 1;
+        self.progress.odd();
+    }
+
     /// From here on nothing can be read, or something that is no record is here.
     pub fn damage(&mut self) -> bool {
         self.taker.item(Item::Gap(Gap {
@@ -136,7 +142,7 @@ impl<'de> Visitor<'de> for DocumentSeed<'_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         while let Some(is_record) = seq.next_element_seed(RecordSeed(self.0))? {
             if !is_record {
-                self.0.strangers += 1;
+                self.0.stranger();
             }
         }
         Ok(())
@@ -153,7 +159,9 @@ impl<'de> Visitor<'de> for DocumentSeed<'_, '_> {
                 WrapperKey::Other => map.next_value_seed(Skip)?,
             }
         }
-        self.0.strangers += u64::from(!any);
+        if !any {
+            self.0.stranger();
+        }
         Ok(())
     }
 
@@ -229,10 +237,10 @@ impl<'de> Visitor<'de> for SnapshotsSeed<'_, '_> {
         let walk = self.0;
         let intervals = walk.open.as_ref().and_then(|head| head.intervals);
         loop {
-            let mut told = SnapshotTold::new(intervals);
+            let mut told = SnapshotTold::new(intervals, walk.progress.clone());
             match seq.next_element_seed(SnapshotSeed(&mut told))? {
                 None => return Ok(()),
-                Some(false) => walk.strangers += 1,
+                Some(false) => walk.stranger(),
                 Some(true) => {
                     if let Some(item) = told.finish(walk.target(), walk.last_ns) {
                         walk.item(item)?;

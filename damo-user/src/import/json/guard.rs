@@ -16,32 +16,64 @@ const MAX_VALUE: u64 = 1 << 20;
 /// its text, and all are kept to the end.
 const MAX_KEPT: u64 = 256 << 10;
 
-/// How far reading has got, and how far it may.
+/// A place in a text: what comes next stands there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Bytes before it.
+    pub offset: u64,
+    /// Of the last byte before it, from 1 on.
+    pub line: u64,
+    /// Bytes of that line before it.
+    pub column: u64,
+}
+
+/// How far reading has got, and how far it may. Copies share it.
 #[derive(Clone, Debug, Default)]
-pub struct Progress {
+pub struct Progress(Rc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
     /// Bytes that were read, up to a buffer ahead of what was understood.
-    read: Rc<Cell<u64>>,
-    limit: Rc<Cell<Option<u64>>>,
+    read: Cell<u64>,
+    /// How many bytes of the text at hand were given out.
+    at: Cell<usize>,
+    limit: Cell<Option<u64>>,
     /// Bytes of text of the values that were kept.
-    kept: Rc<Cell<u64>>,
+    kept: Cell<u64>,
+    /// Values that make no sense.
+    odd: Cell<u64>,
+    /// Where in the text at hand the first of them ended.
+    odd_at: Cell<Option<usize>>,
+    /// The same, once that text is no longer at hand.
+    first_odd: Cell<Option<Place>>,
 }
 
 impl Progress {
     /// From here on a value is kept as it is.
     pub fn keep(&self) {
-        self.limit
-            .set(Some(self.read.get().saturating_add(MAX_VALUE)));
+        let limit = self.0.read.get().saturating_add(MAX_VALUE);
+        self.0.limit.set(Some(limit));
     }
 
     /// The value has ended.
     pub fn kept(&self) {
-        self.limit.set(None);
+        self.0.limit.set(None);
     }
 
     /// Whether a value of so many bytes may be kept beside the others.
     pub fn has_room_for(&self, len: usize) -> bool {
-        self.kept.set(self.kept.get().saturating_add(len as u64));
-        self.kept.get() <= MAX_KEPT
+        let kept = self.0.kept.get().saturating_add(len as u64);
+        self.0.kept.set(kept);
+        kept <= MAX_KEPT
+    }
+
+    /// A value that makes no sense has ended here.
+    pub fn odd(&self) {
+        let before = self.0.odd.get();
+        self.0.odd.set(before.saturating_add(1));
+        if before == 0 {
+            self.0.odd_at.set(Some(self.0.at.get()));
+        }
     }
 }
 
@@ -55,9 +87,8 @@ pub struct Guard<R> {
     raw: Box<[u8]>,
     /// How much of `raw` is filled.
     len: usize,
-    /// `raw` without margins, and what of it was given out.
+    /// `raw` without margins.
     text: Vec<u8>,
-    at: usize,
     /// `raw` begins, and ends, in a margin.
     margin_before: bool,
     margin: bool,
@@ -65,6 +96,8 @@ pub struct Guard<R> {
     mark: usize,
     /// Where the line began in which `raw` begins.
     line_start: u64,
+    /// Lines that ended before `raw`.
+    lines: u64,
     progress: Progress,
     /// Bytes since the last piece with a quotation mark.
     unquoted: u64,
@@ -80,11 +113,11 @@ impl<R: Read> Guard<R> {
             raw: vec![0; BUFFER].into_boxed_slice(),
             len: 0,
             text: Vec::with_capacity(BUFFER),
-            at: 0,
             margin_before: false,
             margin: false,
             mark: 0,
             line_start: 0,
+            lines: 0,
             progress: Progress::default(),
             unquoted: 0,
             failed: None,
@@ -96,14 +129,32 @@ impl<R: Read> Guard<R> {
         self.progress.clone()
     }
 
-    /// How many bytes of the input were given out, and how many of them are
-    /// of the last line.
-    pub fn place(&self) -> (u64, u64) {
+    /// Up to where the input was given out.
+    pub fn place(&self) -> Place {
+        self.place_of(self.progress.0.at.get())
+    }
+
+    /// How many values make no sense, and where the first of them ended.
+    pub fn odd(&self) -> Option<(u64, Place)> {
+        self.settle();
+        let shared = &self.progress.0;
+        Some((shared.odd.get(), shared.first_odd.get()?))
+    }
+
+    /// Remembers a place of the text at hand.
+    fn settle(&self) {
+        if let Some(at) = self.progress.0.odd_at.take() {
+            self.progress.0.first_odd.set(Some(self.place_of(at)));
+        }
+    }
+
+    /// Where `at` bytes of the text at hand end.
+    fn place_of(&self, at: usize) -> Place {
         let raw = self.raw.get(self.mark..self.len).unwrap_or_default();
         // The mark is before it.
-        let base = self.progress.read.get().saturating_sub(raw.len() as u64);
-        let mut line_start = self.line_start;
-        let (mut left, mut margin) = (self.at, self.margin_before);
+        let base = self.progress.0.read.get().saturating_sub(raw.len() as u64);
+        let (mut line, mut line_start) = (self.lines + 1, self.line_start);
+        let (mut left, mut margin) = (at, self.margin_before);
         let mut offset = base;
         for byte in raw {
             if left == 0 {
@@ -117,34 +168,44 @@ impl<R: Read> Guard<R> {
             margin = *byte == b'\n';
             if margin {
                 line_start = offset;
+                line += 1;
             }
         }
-        (offset, offset.saturating_sub(line_start))
+        let column = offset.saturating_sub(line_start);
+        Place {
+            offset,
+            line,
+            column,
+        }
     }
 
     /// Reads the next piece; false at the end.
     #[cold]
     fn fill(&mut self) -> io::Result<bool> {
         loop {
-            if let Some(limit) = self.progress.limit.get()
-                && self.progress.read.get() > limit
+            self.settle();
+            let shared = &self.progress.0;
+            if shared
+                .limit
+                .get()
+                .is_some_and(|limit| shared.read.get() > limit)
             {
                 return Err(too_long("a value"));
             }
             let old = self.raw.get(..self.len).unwrap_or_default();
             if let Some(newline) = old.iter().rposition(|byte| *byte == b'\n') {
                 let behind = (old.len() - newline - 1) as u64;
-                self.line_start = self.progress.read.get().saturating_sub(behind);
+                self.line_start = shared.read.get().saturating_sub(behind);
+                self.lines += old.iter().filter(|byte| **byte == b'\n').count() as u64;
             }
             self.len = 0;
-            self.at = 0;
+            shared.at.set(0);
             self.text.clear();
             self.margin_before = self.margin;
             self.len = self.read_raw()?;
-            let before = self.progress.read.get();
-            self.progress
-                .read
-                .set(before.saturating_add(self.len as u64));
+            let read = &self.progress.0.read;
+            let before = read.get();
+            read.set(before.saturating_add(self.len as u64));
             let raw = self.raw.get(..self.len).unwrap_or_default();
             let marked = before == 0 && raw.starts_with(BYTE_ORDER_MARK);
             self.mark = if marked { BYTE_ORDER_MARK.len() } else { 0 };
@@ -226,15 +287,19 @@ impl<R: Read> Read for Guard<R> {
     /// serde_json asks for one byte at a time.
     #[inline]
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.at >= self.text.len() && !self.fill()? {
-            return Ok(0);
+        let mut at = self.progress.0.at.get();
+        if at >= self.text.len() {
+            if !self.fill()? {
+                return Ok(0);
+            }
+            at = 0;
         }
-        let left = self.text.get(self.at..).unwrap_or_default();
+        let left = self.text.get(at..).unwrap_or_default();
         let count = left.len().min(into.len());
         for (to, from) in into.iter_mut().zip(left) {
             *to = *from;
         }
-        self.at += count;
+        self.progress.0.at.set(at + count);
         Ok(count)
     }
 }
@@ -265,11 +330,13 @@ mod tests {
         let mut byte = [0];
         while guard.read(&mut byte).is_ok_and(|count| count > 0) {
             given.extend(byte);
-            let (offset, column) = guard.place();
-            let (before, _) = text.split_at(offset as usize);
+            let place = guard.place();
+            let (before, _) = text.split_at(place.offset as usize);
             assert_eq!(before.last(), Some(&byte[0]));
-            let line = before.rsplit(|byte| *byte == b'\n').next();
-            assert_eq!(Some(column as usize), line.map(<[u8]>::len));
+            let lines = || before.split(|byte| *byte == b'\n');
+            assert_eq!(place.line as usize, lines().count());
+            let line = lines().next_back();
+            assert_eq!(Some(place.column as usize), line.map(<[u8]>::len));
         }
         assert_eq!(given, bare);
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::guard::Progress;
 use super::region::{RegionSeed, RegionTold};
 use super::value::{Number, Skip, Told, otherwise};
 use crate::import::ingest::tuned_sample;
@@ -42,6 +43,7 @@ enum Key {
 /// What a snapshot is read into.
 pub struct SnapshotTold {
     intervals: Option<Intervals>,
+    progress: Progress,
     start_ns: Told,
     end_ns: Told,
     regions: Vec<Region>,
@@ -59,9 +61,10 @@ pub struct SnapshotTold {
 
 impl SnapshotTold {
     /// Nothing is known but the record's intervals.
-    pub fn new(intervals: Option<Intervals>) -> Self {
+    pub fn new(intervals: Option<Intervals>, progress: Progress) -> Self {
         Self {
             intervals,
+            progress,
             start_ns: Told::Nothing,
             end_ns: Told::Nothing,
             regions: Vec::new(),
@@ -76,22 +79,32 @@ impl SnapshotTold {
         }
     }
 
+    /// A region that cannot be kept.
+    fn miss(&mut self) {
+        self.missing = self.missing.saturating_add(1);
+        self.progress.odd();
+    }
+
     fn add(&mut self, told: Option<RegionTold>) {
         let Some(told) = told else {
-            self.missing = self.missing.saturating_add(1);
-            return;
+            return self.miss();
         };
-        self.is_mark |= self.regions.is_empty() && told.is_mark();
-        let (Some(start), Some(end)) = (told.start.get(), told.end.get()) else {
+        if self.regions.is_empty() && told.is_mark() {
+            self.is_mark = true;
             self.missing = self.missing.saturating_add(1);
             return;
+        }
+        let (Some(start), Some(end)) = (told.start.get(), told.end.get()) else {
+            return self.miss();
         };
         let last = self.regions.last().map_or(0, |region| region.end);
-        self.out_of_order |= start < last || end < start;
+        if !self.out_of_order && (start < last || end < start) {
+            self.out_of_order = true;
+            self.progress.odd();
+        }
         let accesses = told.nr_accesses(self.intervals);
         let (Some(nr_accesses), true) = (accesses, self.regions.len() < MAX_REGIONS) else {
-            self.missing = self.missing.saturating_add(1);
-            return;
+            return self.miss();
         };
         let region = Region {
             start,
@@ -120,8 +133,15 @@ impl SnapshotTold {
         if self.is_mark && self.regions.is_empty() && self.missing == 1 {
             return None;
         }
+        if self.is_mark {
+            // Not alone, it is no mark.
+            self.progress.odd();
+        }
         let count = self.regions.len() as u64;
         let end_ns = self.end_ns.get();
+        if end_ns.is_none() {
+            self.progress.odd();
+        }
         let Some(end_ns) = end_ns.filter(|_| !self.out_of_order) else {
             let end_ns = end_ns.unwrap_or(last_ns);
             return Some(Item::Gap(Gap {

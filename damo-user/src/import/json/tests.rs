@@ -19,6 +19,7 @@ pub struct Memory {
     heads: Vec<Head>,
     pub meta: Meta,
     pub items: Vec<Item>,
+    damage: Option<ReadError>,
 }
 
 impl Taker for Memory {
@@ -45,7 +46,7 @@ impl Record for Memory {
 
 pub fn read(text: &[u8]) -> Result<Memory, ReadError> {
     let mut memory = Memory::default();
-    parse(Path::new("memory"), text, "json", &mut memory)?;
+    memory.damage = parse(Path::new("memory"), text, "json", &mut memory)?;
     let (meta, targets) = about(std::mem::take(&mut memory.heads));
     memory.meta = meta;
     let items = std::mem::take(&mut memory.items).into_iter();
@@ -216,6 +217,82 @@ fn a_text_cut_anywhere_keeps_what_was_whole() {
         }
     }
     assert_eq!(snapshots(&read(text.as_bytes()).unwrap()).len(), 3);
+}
+
+/// What is told of a text that has one record, whose regions are `regions`, and
+/// ends with `end`.
+fn damage(regions: &str, end: &str) -> (String, String) {
+    let text = format!(
+        "[{{\"snapshots\": [\n  {{\"start_time\": 1, \"end_time\": 2, \"regions\": [{regions}]}}{end}"
+    );
+    let damage = read(text.as_bytes()).unwrap().damage;
+    (text, damage.map(|it| it.to_string()).unwrap_or_default())
+}
+
+const GOOD: &str = r#"{"start": 0, "end": 4096, "nr_accesses": {"samples": 1}}"#;
+
+#[test]
+fn what_makes_no_sense_is_told_with_its_place() {
+    assert_eq!(damage(GOOD, "]}]").1, "");
+    for bad in [
+        r#"{"start": "x", "end": 1, "nr_accesses": {"samples": 1}}"#,
+        r#"{"start": 1}"#,
+        "[7]",
+        r#"{"start": 9, "end": 1, "nr_accesses": {"samples": 1}}"#,
+    ] {
+        let (text, told) = damage(&format!("{bad},\n  {GOOD}"), "]}]");
+        let end = text.find(bad).unwrap() + bad.len();
+        let column = end - text.find('\n').unwrap() - 1;
+        let expected = format!(
+            "memory: at offset {end}: a value that makes no sense ends at line 2 column {column}; it is counted as lost"
+        );
+        assert_eq!(told, expected, "{text}");
+        // The first one's place, however long the text is behind it.
+        let more = format!("{bad}, {}{bad}", format!("{GOOD},\n").repeat(5000));
+        let (_, told) = damage(&more, "]}, 5]");
+        assert!(
+            told.contains(&format!("at offset {end}: the first of ")),
+            "{told}"
+        );
+        assert!(
+            told.contains(&format!(" line 2 column {column}; they")),
+            "{told}"
+        );
+    }
+    let (text, told) = damage(GOOD, ", 77 ]}]");
+    let end = text.find("77").unwrap() + 2;
+    assert!(told.contains(&format!("at offset {}", end + 1)), "{told}");
+    // A snapshot without an end.
+    let text = r#"[{"snapshots": [{"regions": []}, {"end_time": 5, "regions": []}]}]"#;
+    let told = read(text.as_bytes()).unwrap().damage.unwrap().to_string();
+    assert!(told.contains("at offset 31: a value"), "{told}");
+}
+
+#[test]
+fn a_text_that_breaks_off_says_where() {
+    let (text, told) = damage(GOOD, "\n  ?]}]");
+    let offset = text.find('?').unwrap();
+    assert!(
+        told.starts_with(&format!("memory: at offset {offset}: expected")),
+        "{told}"
+    );
+    assert!(
+        told.ends_with(" at line 3 column 3; nothing behind that is read"),
+        "{told}"
+    );
+    let (text, told) = damage(GOOD, ",");
+    let (len, column) = (text.len(), text.len() - text.find('\n').unwrap() - 1);
+    let expected = format!(
+        "memory: at offset {len}: EOF while parsing a value at line 2 column {column}; nothing behind that is read"
+    );
+    assert_eq!(told, expected);
+    // Both in one line.
+    let (_, told) = damage("7", ",");
+    assert!(
+        told.contains("makes no sense ends at line 2") && told.contains("; and at offset "),
+        "{told}"
+    );
+    assert!(!told.contains('\n'), "{told}");
 }
 
 #[test]

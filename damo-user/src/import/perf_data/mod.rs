@@ -25,6 +25,7 @@ use std::path::Path;
 use bytes::Buf;
 use damo_ebpf::RECORD_FROM;
 
+use super::Watcher;
 use super::events::{EventRecord, Events, Seen, Source};
 use super::grouping::RegionEvent;
 use crate::model::{Intervals, Known, Note, ReadError, Region, TargetKey, Tuned};
@@ -73,7 +74,11 @@ impl PerfData {
     ///
     /// # Errors
     /// It cannot be read, or there is no `damon_aggregated` event in it.
-    pub fn open(path: &Path, file: File) -> Result<EventRecord<Self>, ReadError> {
+    pub fn open(
+        path: &Path,
+        file: File,
+        watcher: Watcher<'_>,
+    ) -> Result<EventRecord<Self>, ReadError> {
         let path_buf = || path.to_owned();
         let header = Header::read(&file).map_err(|stop| match stop {
             Stop::Io(source) => ReadError::Io {
@@ -94,7 +99,7 @@ impl PerfData {
         let lost = Cell::new(None);
         let nothing =
             "looks like perf.data, but there is no sample of damon:damon_aggregated in it";
-        EventRecord::open(path, Self { file, header, lost }, meta, nothing)
+        EventRecord::open(path, Self { file, header, lost }, meta, nothing, watcher)
     }
 }
 
