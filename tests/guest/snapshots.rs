@@ -14,12 +14,13 @@ use crate::others::{configuration, sleeper};
 
 const MIB: u64 = 1 << 20;
 
-/// The areas that a workload logs when it begins; the first one is hot.
+/// The areas of a workload, all of them in memory; the first one is hot.
 fn areas(scene: &Scene, log: &str) -> Vec<Range<u64>> {
     let mut found = Vec::new();
     until("the log of the workload", || {
         let text = fs::read_to_string(scene.path(log)).unwrap_or_default();
-        let Some(line) = text.lines().next().filter(|_| text.contains('\n')) else {
+        // The second line comes when all of it has been touched.
+        let (Some(line), 2..) = (text.lines().next(), text.matches('\n').count()) else {
             return false;
         };
         let layout: Value = serde_json::from_str(line).unwrap();
@@ -65,8 +66,10 @@ fn within(snapshot: &Snapshot, range: &Range<u64>, wanted: impl Fn(&Region) -> b
     regions.map(bytes).sum()
 }
 
+/// Two workloads and kdamond share two emulated processors: what is used all the
+/// time is not seen so in each of 20 checks.
 fn is_hot(region: &Region) -> bool {
-    region.nr_accesses >= 10
+    region.nr_accesses >= 3
 }
 
 fn everything(snapshot: &Snapshot) -> u64 {
@@ -166,7 +169,7 @@ fn two_targets_are_told_apart() {
         println!("on {}: {hot} of 40 MiB of target {id} are hot", kernel());
         assert!(hot >= 34, "{:?}", mine[5]);
     }
-    targets.map(ended);
+    targets.into_iter().for_each(ended);
 }
 
 #[test]
