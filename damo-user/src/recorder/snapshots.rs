@@ -6,31 +6,25 @@
 //! not say of which target a region is: where it has filters by target, each
 //! target gets a scheme of its own, elsewhere all of them are one.
 
-use std::os::fd::OwnedFd;
+mod schemes;
+mod taker;
+
 use std::time::{Duration, Instant};
 
 use damo_ebpf::Kdamond;
 
 use super::destination::{Destination, Place};
-use super::progress::Progress;
 use super::sieve::Sieve;
 use super::{Ended, GRACE, Ours, Plan, RecordError, Report, targets_of};
-use crate::control::params::{
-    Feature, Features, Filter, FilterKind, Layer, ParamError, Params, Region as ParamRegion,
-    Release, Scheme,
-};
-use crate::control::results::TriedRegions;
-use crate::control::{Fresh, Interface, Session, System, Tried, tried_regions};
-use crate::model::{
-    Extra, Gap, Item, LossCause, Meta, Ops, Origin, Region, Snapshot, TargetInfo, TargetKey,
-};
+use crate::control::params::{Features, Filter};
+use crate::control::{Interface, Session, System};
+use crate::model::{Meta, Origin, TargetInfo};
 use crate::sys::caller::Caller;
 use crate::sys::clock;
-use crate::sys::process::Process;
-use crate::watch::{Signals, Watched, after, all_gone, runtime};
+use crate::watch::{Signals, Watched, runtime};
 
-/// How often the record is written, and DAMON asked whether it still runs.
-const TICK: Duration = Duration::from_secs(1);
+pub use schemes::{SnapshotError, View, add_stat_schemes};
+use taker::Taker;
 
 /// Everything that taking snapshots needs to know beforehand.
 #[derive(Clone, Debug)]
@@ -46,130 +40,6 @@ pub struct SnapshotPlan {
     /// How much of each region passes these filters is told with it. Addresses
     /// are in bytes.
     pub filters: Vec<Filter>,
-}
-
-/// Why there can be no snapshots.
-#[derive(Debug, thiserror::Error)]
-pub enum SnapshotError {
-    /// debugfs has no results.
-    #[error(
-        "--snapshot: DAMON's debugfs interface tells no regions; leave --snapshot out, or boot a kernel with CONFIG_DAMON_SYSFS (Linux 6.2 or later)"
-    )]
-    Debugfs,
-    /// The first kernels with sysfs have no results either.
-    #[error(
-        "--snapshot: this kernel's DAMON does not tell which regions schemes try; that came with Linux 6.2: leave --snapshot out"
-    )]
-    NoRegions,
-    /// Nothing would be told about what passes.
-    #[error(
-        "--snapshot_damos_filter {kind}: with --ops {} this kernel does not tell how much passes; that came with Linux {since}",
-        ops.keyword()
-    )]
-    NoPassed {
-        /// The filter.
-        kind: &'static str,
-        /// The operations set.
-        ops: Ops,
-        /// The first kernel that does.
-        since: Release,
-    },
-    /// A filter that cannot be right.
-    #[error(transparent)]
-    Filter(#[from] ParamError),
-}
-
-/// What a scheme's tried regions are the regions of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct View {
-    /// Index of the kdamond.
-    pub kdamond: usize,
-    /// Index of the scheme in its context.
-    pub scheme: usize,
-    /// DAMON's target id; 0 if `all`.
-    pub target: usize,
-    /// Regions of all targets, which cannot be told apart.
-    pub all: bool,
-    /// There are filters on pages: what passes them is told.
-    pub passed: bool,
-}
-
-/// Adds a `stat` scheme for each target to each context, or one for all where
-/// this kernel has no filters by target. Says what each of them tells.
-///
-/// # Errors
-/// A filter cannot be right, or nothing would be told about what passes it.
-pub fn add_stat_schemes(
-    params: &mut Params,
-    filters: &[Filter],
-    features: &Features,
-) -> Result<Vec<View>, SnapshotError> {
-    let page_filter = filters.iter().find(|it| it.kind.layer() == Layer::Ops);
-    let mut views = Vec::new();
-    for (k, kdamond) in params.kdamonds.iter_mut().enumerate() {
-        for context in &mut kdamond.contexts {
-            if let Some(filter) = page_filter {
-                check_passed(filter, context.ops, features)?;
-            }
-            let filters = filters.iter().map(|it| in_units(it, context.addr_unit));
-            let filters: Vec<Filter> = filters.collect();
-            let many = context.targets.len() > 1;
-            let apart = many && features.has(Feature::FilterAddr) == Some(true);
-            let nr_schemes = if apart { context.targets.len() } else { 1 };
-            for target in 0..nr_schemes {
-                // All but this target are kept out; the default is the opposite.
-                let only = apart.then_some(Filter {
-                    kind: FilterKind::Target(target as u64),
-                    matching: false,
-                    allow: false,
-                });
-                views.push(View {
-                    kdamond: k,
-                    scheme: context.schemes.len(),
-                    target,
-                    all: many && !apart,
-                    passed: page_filter.is_some(),
-                });
-                context.schemes.push(Scheme {
-                    filters: only.into_iter().chain(filters.iter().cloned()).collect(),
-                    ..Scheme::default()
-                });
-            }
-        }
-    }
-    // Everything else was checked before: it is about the filters.
-    params.validate().map_err(|error| ParamError {
-        option: Some("--snapshot_damos_filter"),
-        ..error
-    })?;
-    Ok(views)
-}
-
-/// Refuses filters on pages where DAMON would count nothing.
-fn check_passed(filter: &Filter, ops: Ops, features: &Features) -> Result<(), SnapshotError> {
-    let since = match ops {
-        Ops::Paddr => Release(6, 14),
-        Ops::Vaddr | Ops::Fvaddr => Release(6, 18),
-    };
-    let too_old = features.has(Feature::FilterAllow) == Some(false);
-    match too_old || features.knows(since) == Some(false) {
-        true => Err(SnapshotError::NoPassed {
-            kind: filter.kind.keyword(),
-            ops,
-            since,
-        }),
-        false => Ok(()),
-    }
-}
-
-/// Addresses in bytes as the context has them.
-fn in_units(filter: &Filter, unit: u64) -> Filter {
-    let mut filter = filter.clone();
-    if let FilterKind::Addr(ParamRegion { start, end }) = &mut filter.kind {
-        let unit = unit.max(1);
-        (*start, *end) = (*start / unit, end.div_ceil(unit));
-    }
-    filter
 }
 
 /// Records snapshots until there are enough, the target ends, the time is up or
@@ -338,212 +208,6 @@ fn meta(ours: &Ours, plan: &Plan, views: &[View], tids: &[u32]) -> Meta {
     };
     meta.targets = views.iter().map(info).collect();
     meta
-}
-
-/// Takes snapshots and writes them.
-struct Taker {
-    system: System,
-    views: Vec<View>,
-    /// Thread ids of the kdamonds.
-    tids: Vec<u32>,
-    /// When the last snapshot of each kdamond ended.
-    ends: Vec<u64>,
-    first: bool,
-    sieve: Sieve,
-    /// Region samples that DAMON told of.
-    seen: u64,
-    /// As the file tells of them so far.
-    targets: Vec<TargetInfo>,
-    record: Destination,
-}
-
-impl Taker {
-    async fn run(
-        &mut self,
-        session: &Session,
-        gone: Vec<(u32, OwnedFd)>,
-        timeout: Option<Duration>,
-        delay: Duration,
-        count: u64,
-        signals: &mut Signals,
-    ) -> Result<Ended, RecordError> {
-        let (targets, over) = (all_gone(gone), after(timeout));
-        let next = tokio::time::sleep(delay);
-        tokio::pin!(targets, over, next);
-        let mut ticks = tokio::time::interval(TICK);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (started, mut progress, mut taken) = (Instant::now(), Progress::new(), 0);
-        let ended = loop {
-            tokio::select! {
-                // In this order: see the pump's loop.
-                biased;
-                () = signals.next() => break Ended::Signal,
-                () = &mut over => break Ended::Timeout,
-                result = &mut targets => {
-                    result.map_err(RecordError::Runtime)?;
-                    break Ended::Target;
-                }
-                () = &mut next => {
-                    // Somebody else's kdamond may have taken our folder.
-                    if !session.is_on()? || !self.take()? {
-                        break Ended::SwitchedOff;
-                    }
-                    taken += 1;
-                    if taken >= count {
-                        break Ended::Count;
-                    }
-                    next.as_mut().reset(tokio::time::Instant::now() + delay);
-                }
-                _ = ticks.tick() => {
-                    self.record.tick(clock::monotonic_ns());
-                    self.record.check_disk()?;
-                    if progress.is_due() {
-                        let stats = self.record.stats();
-                        progress.draw(started.elapsed(), stats.snapshots, stats.bytes, stats.lost);
-                    }
-                    if !session.is_on()? {
-                        break Ended::SwitchedOff;
-                    }
-                }
-            }
-        };
-        progress.finish();
-        // Two ends with one cause come in any order, as for the pump.
-        let both = Duration::from_millis(100);
-        let ended = match ended {
-            Ended::SwitchedOff if tokio::time::timeout(both, targets).await.is_ok() => {
-                Ended::Target
-            }
-            ended => ended,
-        };
-        match ended {
-            Ended::Target if tokio::time::timeout(both, signals.next()).await.is_ok() => {
-                Ok(Ended::Signal)
-            }
-            ended => Ok(ended),
-        }
-    }
-
-    /// One snapshot of each target; `false` if no kdamond is on any more.
-    fn take(&mut self) -> Result<bool, RecordError> {
-        self.follow_names();
-        let mut any = false;
-        for (k, tid) in self.tids.clone().into_iter().enumerate() {
-            match tried_regions(&self.system, k)? {
-                Tried::Fresh(fresh) => self.write(k, tid, &fresh),
-                // What was not looked at is not known.
-                Tried::Inactive | Tried::Busy => self.miss(k),
-                Tried::Ended => continue,
-            }
-            any = true;
-        }
-        self.first = false;
-        self.record.tick(clock::monotonic_ns());
-        self.record.check_disk()?;
-        Ok(any)
-    }
-
-    fn write(&mut self, k: usize, tid: u32, fresh: &Fresh) {
-        let Some(last_ns) = self.ends.get_mut(k) else {
-            return;
-        };
-        let aggr_ns = fresh.intervals.aggr_us.saturating_mul(1000);
-        let start_ns = match self.first {
-            // DAMON may be on for less, and has looked back no further.
-            true => (*last_ns).max(fresh.end_ns.saturating_sub(aggr_ns)),
-            false => *last_ns,
-        };
-        *last_ns = fresh.end_ns;
-        for view in self.views.iter().filter(|view| view.kdamond == k) {
-            let Some(tried) = fresh.schemes.get(view.scheme) else {
-                continue;
-            };
-            let mut snapshot = Snapshot {
-                target: TargetKey {
-                    kdamond: tid,
-                    target_id: view.target as u64,
-                },
-                start_ns: start_ns.min(fresh.end_ns),
-                end_ns: fresh.end_ns,
-                intervals: Some(fresh.intervals),
-                missing: 0,
-                regions: Vec::new(),
-                extra: None,
-            };
-            fill(&mut snapshot, tried, view.passed);
-            self.seen += tried.regions.len() as u64;
-            let snapshot = self.sieve.pass(snapshot);
-            self.record.item(&Item::Snapshot(snapshot));
-        }
-    }
-
-    fn miss(&mut self, k: usize) {
-        if let Some(last_ns) = self.ends.get_mut(k) {
-            let start_ns = std::mem::replace(last_ns, clock::monotonic_ns());
-            self.record.item(&Item::Gap(Gap {
-                target: None,
-                start_ns,
-                end_ns: *last_ns,
-                events: None,
-                cause: LossCause::Unseen,
-            }));
-        }
-    }
-
-    /// A process has another name after `exec`.
-    fn follow_names(&mut self) {
-        for target in &mut self.targets {
-            let process = target.pid.and_then(|pid| Process::find(pid).ok());
-            let now = process.map(|process| process.comm);
-            if now.is_some() && now != target.comm {
-                target.comm = now;
-                self.record.target(target);
-            }
-        }
-    }
-}
-
-/// Puts regions of a scheme into a snapshot. Those of several targets come in
-/// any order and may overlap: a record has no place for two regions at one
-/// address, so the second counts as missing.
-fn fill(snapshot: &mut Snapshot, tried: &TriedRegions, passed: bool) {
-    let mut regions: Vec<_> = tried.regions.iter().collect();
-    regions.sort_by_key(|region| region.start);
-    let mut extra = Extra::default();
-    let mut total = 0u64;
-    for region in regions {
-        let last = snapshot.regions.last().map_or(0, |last| last.end);
-        if region.start < last || region.end < region.start {
-            snapshot.missing = snapshot.missing.saturating_add(1);
-            continue;
-        }
-        let cut = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-        let kept = Region {
-            start: region.start,
-            end: region.end,
-            nr_accesses: cut(region.nr_accesses_samples),
-            age: Some(cut(region.age_aggr_intervals)),
-        };
-        total = total.saturating_add(kept.len());
-        snapshot.regions.push(kept);
-        // Without filters DAMON does not count it, and says 0.
-        extra
-            .filter_passed
-            .push(region.sz_filter_passed_bytes.filter(|_| passed));
-        extra
-            .probe_hits
-            .push(region.probe_hits.iter().copied().map(cut).collect());
-    }
-    if extra.filter_passed.iter().all(Option::is_none) {
-        extra.filter_passed.clear();
-    }
-    if extra.probe_hits.iter().all(Vec::is_empty) {
-        extra.probe_hits.clear();
-    }
-    extra.total_bytes = Some(tried.total_bytes).filter(|told| *told != total);
-    if extra != Extra::default() {
-        snapshot.extra = Some(Box::new(extra));
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
 //! Which schemes tell what, and what their regions become.
 
-use super::*;
-use crate::control::params::{Context, Target};
-use crate::control::results::TriedRegion;
+use super::taker::fill;
+use super::{SnapshotError, View, add_stat_schemes};
+use crate::control::params::{
+    Context, Features, Filter, FilterKind, Params, Region as ParamRegion, Release, Scheme, Target,
+};
+use crate::control::results::{TriedRegion, TriedRegions};
+use crate::model::{Ops, Snapshot, TargetKey};
 
 fn context(ops: Ops, pids: &[u32]) -> Context {
     let target = |&pid: &u32| Target {
