@@ -45,7 +45,9 @@ fn apart(case: &str) {
 #[test]
 #[ignore = "started by the others, in a process of its own"]
 fn the_case() {
-    let Some(case) = env::var_os(CASE) else { return };
+    let Some(case) = env::var_os(CASE) else {
+        return;
+    };
     let dir = PathBuf::from(env::var_os(DIR).unwrap());
     match case.to_str().unwrap() {
         "capabilities" => only_what_is_needed(&dir),
@@ -79,14 +81,21 @@ fn a_thread_outside_looks_into_others() {
 /// The sets of the calling thread, as the kernel tells them.
 fn set_of(name: &str) -> u64 {
     let status = fs::read_to_string("/proc/thread-self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name))
+        .unwrap();
     u64::from_str_radix(line.trim_start_matches(':').trim(), 16).unwrap()
 }
 
 fn needs(dir: &Path) -> Needs {
     Needs {
         write_below: vec![dir.join("out")],
-        change: vec![dir.join("change"), dir.join("missing"), dir.join("change/state")],
+        change: vec![
+            dir.join("change"),
+            dir.join("missing"),
+            dir.join("change/state"),
+        ],
         ..Needs::default()
     }
 }
@@ -127,7 +136,10 @@ fn check_confined(dir: &Path) {
     denied(File::open(dir.join("elsewhere/secret")));
     denied(File::create(dir.join("elsewhere/made")));
     denied(fs::remove_file(dir.join("elsewhere/secret")));
-    denied(fs::rename(dir.join("elsewhere/secret"), dir.join("out/secret")));
+    denied(fs::rename(
+        dir.join("elsewhere/secret"),
+        dir.join("out/secret"),
+    ));
     denied(File::create(dir.join("change/made")));
     denied(OpenOptions::new().write(true).open("/proc/self/comm"));
     denied(Command::new("/bin/true").status());
@@ -154,7 +166,10 @@ fn only_what_is_needed(dir: &Path) {
     assert_eq!((set_of("CapInh"), set_of("CapAmb")), (0, 0));
     assert_eq!(set_of("NoNewPrivs"), 1);
     let may_bound = before.effective.contains(CapabilitySet::SETPCAP);
-    assert_eq!(dropped.bounded, may_bound || set_of("CapBnd") & !kept.bits() == 0);
+    assert_eq!(
+        dropped.bounded,
+        may_bound || set_of("CapBnd") & !kept.bits() == 0
+    );
     if dropped.bounded {
         assert_eq!(set_of("CapBnd") & !CapabilitySet::KILL.bits(), 0);
     }

@@ -33,7 +33,14 @@ impl NoTracefs {
 impl Drop for NoTracefs {
     fn drop(&mut self) {
         let none = None::<&str>;
-        mount(Some("tracefs"), TRACING, Some("tracefs"), MsFlags::empty(), none).unwrap();
+        mount(
+            Some("tracefs"),
+            TRACING,
+            Some("tracefs"),
+            MsFlags::empty(),
+            none,
+        )
+        .unwrap();
     }
 }
 
@@ -156,7 +163,10 @@ fn record_without_privileges() {
     println!("{}: {dropped}", kernel());
     assert!(dropped.kept.is_empty() && dropped.bounded);
     let debian = kernel() != "6.1";
-    assert!(!debian || dropped.confined != Confined::No, "Debian has landlock");
+    assert!(
+        !debian || dropped.confined != Confined::No,
+        "Debian has landlock"
+    );
     // Maps are written, counted in and read; all without a capability.
     tap.only(kdamond).unwrap();
     let begun = Instant::now();
@@ -194,7 +204,9 @@ fn capabilities_of_the_unit() -> CapabilitySet {
     let set = lines.filter_map(|line| line.strip_prefix("CapabilityBoundingSet="));
     let names = set.flat_map(str::split_ascii_whitespace);
     let known = |name: &str| CapabilitySet::from_name(name.strip_prefix("CAP_")?);
-    names.map(|name| known(name).unwrap_or_else(|| panic!("{name}"))).collect()
+    names
+        .map(|name| known(name).unwrap_or_else(|| panic!("{name}")))
+        .collect()
 }
 
 #[test]
@@ -207,8 +219,12 @@ fn the_units_capabilities_are_enough() {
         let limited = scope.spawn(|| {
             let kept = capabilities_of_the_unit();
             assert_eq!(kept.iter().count(), 3);
-            for one in CapabilitySet::all().difference(kept).iter() {
-                remove_capability_from_bounding_set(one).unwrap();
+            for number in 0..u64::BITS {
+                let one = CapabilitySet::from_bits_retain(1 << number);
+                if !kept.contains(one) {
+                    // Beyond the kernel's last there is nothing to remove.
+                    let _ = remove_capability_from_bounding_set(one);
+                }
             }
             scene.run(&["record", &pid, "--timeout", "2"])
         });
@@ -223,7 +239,10 @@ fn the_units_capabilities_are_enough() {
 #[test]
 fn a_killed_recorders_status_is_told_and_forgotten() {
     let scene = Scene::quiet("recorder_status");
-    scene.run(&["status", "--recorder"]).exits(0).prints("no recorder runs");
+    scene
+        .run(&["status", "--recorder"])
+        .exits(0)
+        .prints("no recorder runs");
     fs::create_dir_all("/run/damo").unwrap();
     let mut recorder = sleeper();
     let stat = fs::read_to_string(format!("/proc/{}/stat", recorder.id())).unwrap();
@@ -245,5 +264,8 @@ fn a_killed_recorders_status_is_told_and_forgotten() {
     let json = scene.run(&["status", "--recorder", "--json"]).exits(0);
     json.prints(r#""alive": false"#);
     assert!(!Path::new(&path).exists());
-    scene.run(&["status", "--recorder"]).exits(0).prints("no recorder runs");
+    scene
+        .run(&["status", "--recorder"])
+        .exits(0)
+        .prints("no recorder runs");
 }

@@ -45,7 +45,12 @@ fn run_in(dir: &Path, format: Format, now_ns: u64, out: &mut dyn Write) -> Resul
         })
         .collect();
     format.print(
-        || found.iter().map(|(found, alive)| json(&found.status, *alive)).collect(),
+        || {
+            found
+                .iter()
+                .map(|(found, alive)| json(&found.status, *alive))
+                .collect()
+        },
         || match found.as_slice() {
             [] => "no recorder runs\n".to_owned(),
             all => all
@@ -170,7 +175,10 @@ mod tests {
             )
         );
         let json: Value = serde_json::from_str(&printed(dir.path(), Format::Json)).unwrap();
-        assert_eq!((&json[0]["pid"], &json[0]["alive"]), (&pid.into(), &true.into()));
+        assert_eq!(
+            (&json[0]["pid"], &json[0]["alive"]),
+            (&pid.into(), &true.into())
+        );
         drop(file);
         assert_eq!(printed(dir.path(), Format::Json), "[]\n");
     }

@@ -93,7 +93,12 @@ mod tests {
 
     #[test]
     fn shares_are_percent_of_one_processor() {
-        for (text, share) in [("1%", 0.01), ("0.5%", 0.005), (" 100 %", 1.0), ("0.01%", 0.0001)] {
+        for (text, share) in [
+            ("1%", 0.01),
+            ("0.5%", 0.005),
+            (" 100 %", 1.0),
+            ("0.01%", 0.0001),
+        ] {
             let args = parse(&["--service", "--max-cpu", text]).unwrap();
             assert!(args.service);
             assert!((args.max_cpu.unwrap() - share).abs() < 1e-12, "{text}");
@@ -110,7 +115,10 @@ mod tests {
             ("101%", "0.01% to 100%"),
         ] {
             let error = parse(&[&format!("--max-cpu={bad}")]).unwrap_err();
-            assert!(error.contains(words) && error.contains("--max-cpu"), "{error}");
+            assert!(
+                error.contains(words) && error.contains("--max-cpu"),
+                "{error}"
+            );
         }
     }
 
@@ -118,7 +126,10 @@ mod tests {
     fn names_are_as_the_kernel_keeps_them() {
         let name = |text| parse(&["--follow-command", text]).map(|args| args.follow_command);
         assert_eq!(name("postgres").unwrap().unwrap(), "postgres");
-        assert_eq!(name("a-name-that-is-long").unwrap().unwrap(), "a-name-that-is-");
+        assert_eq!(
+            name("a-name-that-is-long").unwrap().unwrap(),
+            "a-name-that-is-"
+        );
         assert_eq!(name("fourteen-bytesä").unwrap().unwrap(), "fourteen-bytes");
         assert!(name("/usr/bin/postgres").is_err() && name("").is_err());
     }

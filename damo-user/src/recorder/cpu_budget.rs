@@ -104,9 +104,9 @@ impl Level {
         match self {
             Level::Full | Level::NoSideInformation => Level::Full,
             Level::MergedRegions => Level::NoSideInformation,
-            Level::FewerSnapshots { one_in } if one_in > 2 => Level::FewerSnapshots {
-                one_in: one_in / 2,
-            },
+            Level::FewerSnapshots { one_in } if one_in > 2 => {
+                Level::FewerSnapshots { one_in: one_in / 2 }
+            }
             Level::FewerSnapshots { .. } => Level::MergedRegions,
         }
     }
@@ -314,7 +314,10 @@ mod tests {
         };
         let (changes, _) = simulate(&mut budget, 600, busy);
         assert_eq!(budget.level(), Level::Full);
-        let back: Vec<_> = changes.iter().filter(|(second, _)| *second >= 100).collect();
+        let back: Vec<_> = changes
+            .iter()
+            .filter(|(second, _)| *second >= 100)
+            .collect();
         // 1 in 4, 1 in 2, all snapshots, all regions, all.
         assert_eq!(back.len(), 4, "{changes:?}");
         assert!(back[0].0 >= 110 && back[3].0 <= 270, "{changes:?}");
@@ -322,16 +325,22 @@ mod tests {
 
     #[test]
     fn a_spike_within_the_credit_costs_nothing_and_a_longer_one_a_level() {
-        let spike = |seconds| move |_: Level, now: u64| match now / seconds {
-            5 => 0.05,
-            _ => 0.002,
+        let spike = |seconds| {
+            move |_: Level, now: u64| match now / seconds {
+                5 => 0.05,
+                _ => 0.002,
+            }
         };
         let mut budget = Budget::new(0.01);
         assert_eq!(simulate(&mut budget, 60, spike(2)).0, []);
         let mut budget = Budget::new(0.01);
         let (changes, _) = simulate(&mut budget, 120, spike(3));
         let levels: Vec<Level> = changes.iter().map(|(_, level)| *level).collect();
-        assert_eq!(levels, [Level::NoSideInformation, Level::Full], "{changes:?}");
+        assert_eq!(
+            levels,
+            [Level::NoSideInformation, Level::Full],
+            "{changes:?}"
+        );
     }
 
     #[test]
@@ -347,7 +356,10 @@ mod tests {
         let tries: Vec<u64> = tries.map(|(second, _)| *second).collect();
         assert!((8..20).contains(&tries.len()), "{tries:?}");
         let waits: Vec<u64> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        assert!(waits.windows(2).all(|pair| pair[1] + 1 >= pair[0]), "{waits:?}");
+        assert!(
+            waits.windows(2).all(|pair| pair[1] + 1 >= pair[0]),
+            "{waits:?}"
+        );
         assert!(mean < 0.004, "{mean}");
     }
 

@@ -45,12 +45,14 @@ mod tests {
     use crate::model::{Extra, TargetKey};
 
     fn snapshot(regions: &[(u64, u64, u32, Option<u32>)]) -> Snapshot {
-        let regions = regions.iter().map(|&(start, end, nr_accesses, age)| Region {
-            start,
-            end,
-            nr_accesses,
-            age,
-        });
+        let regions = regions
+            .iter()
+            .map(|&(start, end, nr_accesses, age)| Region {
+                start,
+                end,
+                nr_accesses,
+                age,
+            });
         Snapshot {
             target: TargetKey {
                 kdamond: 1,
@@ -69,10 +71,10 @@ mod tests {
     fn only_neighbours_alike_are_merged() {
         let mut merged = snapshot(&[
             (0, 10, 3, Some(7)),
-            (10, 40, 3, Some(14)),  // one class of ages, and the size is three times
-            (40, 50, 3, Some(15)),  // the next class
-            (60, 70, 3, Some(15)),  // a hole before it
-            (70, 80, 2, Some(15)),  // other accesses
+            (10, 40, 3, Some(14)), // one class of ages, and the size is three times
+            (40, 50, 3, Some(15)), // the next class
+            (60, 70, 3, Some(15)), // a hole before it
+            (70, 80, 2, Some(15)), // other accesses
             (80, 90, 2, Some(15)),
             (90, 95, 2, Some(15)),
         ]);
@@ -97,7 +99,10 @@ mod tests {
         let mut merged = snapshot(&regions);
         let bytes = |snapshot: &Snapshot| {
             [0, 1, 2].map(|accesses| -> u64 {
-                let alike = snapshot.regions.iter().filter(|r| r.nr_accesses == accesses);
+                let alike = snapshot
+                    .regions
+                    .iter()
+                    .filter(|r| r.nr_accesses == accesses);
                 alike.map(Region::len).sum()
             })
         };
@@ -109,7 +114,10 @@ mod tests {
     #[test]
     fn extremes_and_what_has_no_age() {
         let all = u64::MAX;
-        let mut merged = snapshot(&[(0, all / 2, 1, Some(u32::MAX)), (all / 2, all, 1, Some(u32::MAX))]);
+        let mut merged = snapshot(&[
+            (0, all / 2, 1, Some(u32::MAX)),
+            (all / 2, all, 1, Some(u32::MAX)),
+        ]);
         assert_eq!(merge(&mut merged), 1);
         assert_eq!(merged.regions[0].age, Some(u32::MAX));
         let mut merged = snapshot(&[(0, 0, 1, Some(2)), (0, 0, 1, Some(2))]);

@@ -121,17 +121,29 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("damon.data");
         let kept = |ahead| needs(&system, ahead).capabilities();
-        let given = Ahead { owner: Some(&owner), ..ahead(&out) };
+        let given = Ahead {
+            owner: Some(&owner),
+            ..ahead(&out)
+        };
         assert_eq!(
             kept(given),
             CapabilitySet::CHOWN | CapabilitySet::FOWNER | CapabilitySet::DAC_OVERRIDE
         );
-        let started = Ahead { command_of_other: true, ..ahead(&out) };
+        let started = Ahead {
+            command_of_other: true,
+            ..ahead(&out)
+        };
         assert_eq!(kept(started), CapabilitySet::KILL);
-        let looking = Ahead { mappings: true, ..ahead(&out) };
+        let looking = Ahead {
+            mappings: true,
+            ..ahead(&out)
+        };
         assert_eq!(kept(looking), CapabilitySet::SYS_PTRACE);
         system.release = Some(Release(5, 18));
-        assert_eq!(needs(&system, ahead(&out)).capabilities(), CapabilitySet::BPF);
+        assert_eq!(
+            needs(&system, ahead(&out)).capabilities(),
+            CapabilitySet::BPF
+        );
     }
 
     #[test]

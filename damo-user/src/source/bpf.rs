@@ -258,7 +258,9 @@ fn read_format() -> Result<String, SourceError> {
     let path = tracefs::find_or_mount()?.join("events/damon/damon_aggregated/format");
     match std::fs::read_to_string(&path) {
         Ok(format) => Ok(format),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(SourceError::NoTracepoint),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(SourceError::NoTracepoint)
+        }
         Err(source) => Err(SourceError::Format { path, source }),
     }
 }

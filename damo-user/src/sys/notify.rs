@@ -65,9 +65,7 @@ impl Notifier {
     ///
     /// # Errors
     /// See [`NotifyError`].
-    pub fn from_vars(
-        variable: impl Fn(&str) -> Option<OsString>,
-    ) -> Result<Notifier, NotifyError> {
+    pub fn from_vars(variable: impl Fn(&str) -> Option<OsString>) -> Result<Notifier, NotifyError> {
         let set = |name| variable(name).filter(|value| !value.is_empty());
         let Some(name) = set(SOCKET) else {
             return Ok(Notifier::default());
@@ -79,10 +77,12 @@ impl Notifier {
             .map_err(NotifyError::Socket)?;
         let number = |variable: &'static str| {
             set(variable)
-                .map(|value| match value.to_str().and_then(|text| text.parse().ok()) {
-                    Some(number) if number > 0 => Ok(number),
-                    _ => Err(NotifyError::Number { variable, value }),
-                })
+                .map(
+                    |value| match value.to_str().and_then(|text| text.parse().ok()) {
+                        Some(number) if number > 0 => Ok(number),
+                        _ => Err(NotifyError::Number { variable, value }),
+                    },
+                )
                 .transpose()
         };
         // Without a pid it is for whoever reads it.
@@ -191,9 +191,7 @@ fn address(name: &OsString) -> Option<SocketAddr> {
 mod tests {
     use super::*;
 
-    fn environment<'a>(
-        set: &'a [(&'a str, String)],
-    ) -> impl Fn(&str) -> Option<OsString> + 'a {
+    fn environment<'a>(set: &'a [(&'a str, String)]) -> impl Fn(&str) -> Option<OsString> + 'a {
         move |name| {
             let found = set.iter().find(|(variable, _)| *variable == name);
             found.map(|(_, value)| value.into())
@@ -213,7 +211,10 @@ mod tests {
         let abstract_name = format!("damo-test-{}", std::process::id());
         let by_name = SocketAddr::from_abstract_name(&abstract_name).unwrap();
         for (socket, name) in [
-            (UnixDatagram::bind(&path).unwrap(), path.display().to_string()),
+            (
+                UnixDatagram::bind(&path).unwrap(),
+                path.display().to_string(),
+            ),
             (
                 UnixDatagram::bind_addr(&by_name).unwrap(),
                 format!("@{abstract_name}"),
@@ -275,7 +276,9 @@ mod tests {
                 (WATCHDOG_USEC, "1000".to_owned()),
                 (WATCHDOG_PID, pid),
             ];
-            Notifier::from_vars(environment(&set)).unwrap().alive_every()
+            Notifier::from_vars(environment(&set))
+                .unwrap()
+                .alive_every()
         };
         assert!(watchdog(std::process::id().to_string()).is_some());
         assert!(watchdog("1".to_owned()).is_none());
@@ -302,7 +305,10 @@ mod tests {
     fn children_do_not_see_the_variables() {
         let mut command = Command::new("true");
         Notifier::hide_from(&mut command);
-        let removed: Vec<_> = command.get_envs().filter(|(_, value)| value.is_none()).collect();
+        let removed: Vec<_> = command
+            .get_envs()
+            .filter(|(_, value)| value.is_none())
+            .collect();
         assert_eq!(removed.len(), 3);
     }
 }
