@@ -218,7 +218,7 @@ fn the_units_capabilities_are_enough() {
         // Capabilities are a thread's; what it starts has no more.
         let limited = scope.spawn(|| {
             let kept = capabilities_of_the_unit();
-            assert_eq!(kept.iter().count(), 3);
+            assert_eq!(kept.iter().count(), 4);
             for number in 0..u64::BITS {
                 let one = CapabilitySet::from_bits_retain(1 << number);
                 if !kept.contains(one) {
