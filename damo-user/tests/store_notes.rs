@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 
 use damo_user::model::{
-    Applied, CpuTime, Extra, Intervals, Item, Known, Mapping, Meta, Note, ProcessMemory, Record,
-    Region, SchemeCounts, SystemMemory, TargetKey, Tuned,
+    Applied, CpuTime, Extra, Happened, Happening, Intervals, Item, Known, Mapping, Meta, Note,
+    ProcessMemory, Quota, Record, Region, SchemeCounts, Summed, SystemMemory, TargetKey, Tuned,
 };
 use damo_user::store::{Reader, Writer};
 use proptest::prelude::*;
@@ -114,6 +114,30 @@ fn known() -> impl Strategy<Value = Known> {
                 context,
                 scheme,
                 region,
+            })
+        ),
+        (pid.clone(), 0..u64::MAX, any::<(bool, u8, u64)>()).prop_map(
+            |(kdamond, id, (is_one, code, value))| Known::Happened(Happened {
+                kdamond,
+                target_id: is_one.then_some(id),
+                what: Happening::of_code(code),
+                value,
+            })
+        ),
+        (pid.clone(), any::<[u32; 2]>(), any::<u64>()).prop_map(
+            |(kdamond, [context, scheme], bytes)| Known::Quota(Quota {
+                kdamond,
+                context,
+                scheme,
+                bytes,
+            })
+        ),
+        (pid.clone(), any::<[u64; 2]>(), any::<(u8, u32)>()).prop_map(
+            |(kdamond, [target_id, value], (of, bucket))| Known::Summed(Summed {
+                target: TargetKey { kdamond, target_id },
+                of,
+                bucket,
+                value,
             })
         ),
         (pid, any::<[u32; 2]>(), any::<[u64; 7]>()).prop_map(

@@ -107,8 +107,10 @@ fn one_of_them_is_chosen() {
     assert_eq!(read.stored(), read.stored_of(tid(1)));
     let args = ["record", "--kdamond", "7", "--timeout", "2"];
     scene.run(&args).exits(1).says("kdamond 7");
-    let args = ["record", "--kdamond", "1", "paddr"];
-    scene.run(&args).exits(2).says("--kdamond");
+    let args = ["record", "ongoing", "--sample", "1ms"];
+    scene.run(&args).exits(2).says("damo tune");
+    let args = ["record", "--module", "stat", "paddr"];
+    scene.run(&args).exits(2).says("--module");
 }
 
 #[test]

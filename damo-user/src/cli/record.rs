@@ -30,17 +30,14 @@ Examples:
   sudo damo record $(pidof postgres)     running processes
   sudo damo record paddr --timeout 60s   all physical memory, for a minute
   sudo damo record ongoing               whatever DAMON is doing, untouched
+  sudo damo record --kdamond 1           one of sysfs's kdamonds, as it runs
 Then: damo report heats --heatmap stdout, damo report wss, damo report raw")]
 pub struct Args {
     #[command(flatten)]
     request: RequestArgs,
 
-    /// Record this kdamond of sysfs, which runs already
-    #[arg(long, value_name = "N", group = "which")]
-    kdamond: Option<usize>,
-
     /// Record a module's kdamond, which runs already
-    #[arg(long, value_name = "MODULE", group = "which")]
+    #[arg(long, value_name = "MODULE")]
     module: Option<ModuleArg>,
 
     /// Watch what the processes begin, too (as by default)
@@ -206,21 +203,25 @@ pub fn announce(command: Option<&CommandLine>) {
 impl Args {
     /// What runs already, if that is to be recorded.
     fn ongoing(&self) -> Result<Option<Which>> {
-        let which = match (self.kdamond, self.module) {
-            (Some(index), _) => Some(Which::Index(index)),
-            (_, Some(module)) => Some(Which::Of(module.into())),
-            _ if self.request.is_ongoing()? => Some(Which::All),
-            _ if self.request.is_bare() && something_runs() => {
-                let _ = writeln!(
-                    stderr(),
-                    "damo: DAMON runs, and is recorded as it is; `damo record paddr` would be a recording of its own"
+        let ongoing = self.request.ongoing()?;
+        let which = match (self.module, ongoing) {
+            (Some(_), Some(Some(_))) => None,
+            (Some(module), _) if ongoing.is_some() || self.request.is_bare() => {
+                return Ok(Some(Which::Of(module.into())));
+            }
+            (Some(_), _) => None,
+            (None, Some(Some(index))) => return Ok(Some(Which::Index(index))),
+            (None, Some(None)) => return Ok(Some(Which::All)),
+            (None, None) if self.request.is_bare() && something_runs() => {
+                tell(
+                    "damo: DAMON runs, and is recorded as it is; `damo record paddr` would be a recording of its own",
                 );
                 Some(Which::All)
             }
-            _ => None,
+            (None, None) => return Ok(None),
         };
-        if which.is_some() && !self.request.is_bare() && !self.request.is_ongoing()? {
-            let text = "--kdamond, --module: what runs already is recorded as it is; leave the target and its parameters out";
+        if which.is_none() {
+            let text = "--module: what runs already is recorded as it is; leave the target and its parameters out";
             return Err(UsageError(text.to_owned()).into());
         }
         Ok(which)

@@ -75,21 +75,31 @@ pub struct Request {
 }
 
 impl RequestArgs {
-    /// Whether what runs already is meant.
+    /// Whether what runs already is meant (`ongoing`), and which of sysfs's
+    /// kdamonds (`--kdamond N`, where no parameters follow that would be of a
+    /// new one).
     ///
     /// # Errors
-    /// It is, and parameters were typed that would change it.
-    pub fn is_ongoing(&self) -> Result<bool, UsageError> {
+    /// It is meant, and parameters were typed that would change it.
+    pub fn ongoing(&self) -> Result<Option<Option<usize>>, UsageError> {
         let words = self.what.words();
-        if !matches!(words.as_slice(), [only] if only == "ongoing") {
-            return Ok(false);
+        let (is_named, rest) = match words.split_first() {
+            Some((first, rest)) if first == "ongoing" => (true, rest),
+            _ => (false, words.as_slice()),
+        };
+        let index = match rest {
+            [word] => word.to_str().and_then(|word| word.parse().ok()),
+            _ => None,
+        };
+        if self.what.params.is_only("kdamond") && index.is_some() {
+            return Ok(Some(index));
         }
-        match self.what.params.is_empty() {
-            true => Ok(true),
-            false => Err(UsageError(
-                "ongoing: records DAMON as it runs; leave the parameters out, or change them with damo tune"
+        match is_named && (!rest.is_empty() || !self.what.params.is_empty()) {
+            true => Err(UsageError(
+                "ongoing: records DAMON as it runs; leave the rest out, or change it with damo tune"
                     .to_owned(),
             )),
+            false => Ok(is_named.then_some(None)),
         }
     }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use damo_user::model::{
-    Applied, CpuTime, Extra, Gap, Intervals, Item, Known, LossCause, Mapping, Meta, Note, Ops,
-    Origin, ProcessMemory, Region, SchemeCounts, SystemMemory, TargetInfo, TargetKey, Tuned,
+    Applied, CpuTime, Extra, Gap, Happened, Happening, Intervals, Item, Known, LossCause, Mapping,
+    Meta, Note, Ops, Origin, ProcessMemory, Quota, Region, SchemeCounts, Summed, SystemMemory,
+    TargetInfo, TargetKey, Tuned,
 };
 use damo_user::store::{Options, Writer};
 use serde_json::json;
@@ -75,6 +76,27 @@ pub fn notes(time_ns: u64) -> Vec<Item> {
             qt_exceeds: n / 6,
             nr_snapshots: n / 7,
         }));
+        add(Known::Quota(Quota {
+            kdamond: small,
+            context: small,
+            scheme: 1,
+            bytes: n,
+        }));
+        add(Known::Happened(Happened {
+            kdamond: 5,
+            target_id: (n == 7).then_some(n),
+            what: Happening::of_code(small as u8),
+            value: n,
+        }));
+        add(Known::Summed(Summed {
+            target: TargetKey {
+                kdamond: small,
+                target_id: n,
+            },
+            of: small as u8,
+            bucket: small,
+            value: n,
+        }));
         for name in ["", "[heap]", "/usr/lib/\u{fc}ber.so"] {
             add(Known::Mapping(Mapping {
                 pid: 5,
@@ -105,6 +127,7 @@ fn extra(i: u64, regions: usize) -> Option<Box<Extra>> {
                 .map(|n| vec![u32::MAX - n as u32; n % 3])
                 .collect(),
         },
+        age_unit_us: (i % 7 < 3).then_some(i + 1),
         total_bytes: (i % 2 == 1).then_some(u64::MAX - i),
         scheme_stats: (i % 3 != 1).then(|| {
             if i.is_multiple_of(2) {

@@ -29,7 +29,8 @@ fn of_snapshot(it: &Snapshot) -> Value {
         "intervals": it.intervals.map(|it| [it.sample_us, it.aggr_us, it.update_us]),
         "regions": it.regions.iter().map(region).collect::<Vec<_>>(),
         "filter_passed": extra.filter_passed, "probe_hits": extra.probe_hits,
-        "total_bytes": extra.total_bytes, "scheme_stats": extra.scheme_stats})
+        "total_bytes": extra.total_bytes, "scheme_stats": extra.scheme_stats,
+        "age_unit_us": extra.age_unit_us})
 }
 
 fn of_note(note: &Note) -> Value {
@@ -55,6 +56,13 @@ fn of_note(note: &Note) -> Value {
             "name": it.name.as_ref()}),
         Known::CpuTime(it) => json!({"note": "cpu_time", "pid": it.pid, "kdamond": it.kdamond,
             "user_us": it.user_us, "system_us": it.system_us}),
+        Known::Quota(it) => json!({"note": "quota", "kdamond": it.kdamond,
+            "context": it.context, "scheme": it.scheme, "bytes": it.bytes}),
+        Known::Happened(it) => json!({"note": "happened", "kdamond": it.kdamond,
+            "target_id": it.target_id, "what": it.what.code(), "value": it.value}),
+        Known::Summed(it) => json!({"note": "summary", "kdamond": it.target.kdamond,
+            "target_id": it.target.target_id, "of": it.of, "bucket": it.bucket,
+            "value": it.value}),
         Known::Applied(it) => json!({"note": "applied", "kdamond": it.target.kdamond,
             "target_id": it.target.target_id, "context": it.context, "scheme": it.scheme,
             "start": it.region.start, "end": it.region.end,

@@ -155,6 +155,11 @@ impl ParamArgs {
         self.uses.is_empty() && self.refused.is_none()
     }
 
+    /// Whether nothing but this was typed, once.
+    pub fn is_only(&self, name: &str) -> bool {
+        self.uses.len() == 1 && self.uses(name).len() == 1 && self.refused.is_none()
+    }
+
     /// One more use of an option, the last of all.
     fn push(&mut self, name: &'static str, words: Vec<String>) {
         let uses = self.uses.entry(name).or_default();
