@@ -165,7 +165,7 @@ fn two_targets_are_told_apart() {
         let mine: Vec<&Snapshot> = read.snapshots.iter().filter(of).collect();
         assert_eq!(mine.len(), 6);
         paced(&mine, 1_000_000_000);
-        let known = read.meta.target(mine[0].target).unwrap();
+        let known = read.meta.known_targets().get(mine[0].target).unwrap();
         assert_eq!(known.pid, Some(target.id()));
         assert!(!known.origin.as_ref().unwrap().all_targets);
         // All of its own memory is there, and nothing of the other's: how hot it
@@ -237,7 +237,7 @@ fn what_passes_filters() {
             let anon = passed(last);
             println!("on {}: {anon} MiB of the memory are anonymous", kernel());
             assert!((128..=everything(last) / MIB).contains(&anon));
-            let known = read.meta.target(last.target).unwrap();
+            let known = read.meta.known_targets().get(last.target).unwrap();
             let filters = &known.origin.as_ref().unwrap().scheme_filters;
             assert_eq!(filters[0]["filter_type"], "anon");
         }

@@ -64,7 +64,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Record data accesses into a file
-    Record(record::Args),
+    Record(Box<record::Args>),
     /// Switch DAMON on and leave it on
     Start(start::Args),
     /// Change what `damo start` began, while it runs
@@ -173,7 +173,7 @@ fn named(error: io::Error) -> io::Error {
 
 fn dispatch(command: Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     match command {
-        Command::Record(args) => record::run(args, out),
+        Command::Record(args) => record::run(*args, out),
         Command::Start(args) => start::run(&args, out),
         Command::Tune(args) => tune::run(&args, out),
         Command::Stop(args) => stop::run(&args, out),

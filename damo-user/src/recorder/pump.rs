@@ -1,6 +1,6 @@
 //! The loop: from the ring, through the assembler, into the file.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use damo_ebpf::Kdamond;
@@ -22,7 +22,7 @@ use crate::source::{Arrival, Assembler, SourceError, Tap, Told, What};
 use crate::store::Stats;
 use crate::sys::readiness::Readiness;
 use crate::sys::{clock, own};
-use crate::watch::{Signals, after};
+use crate::watch::{Ends, Signals, after};
 
 /// What ended a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +134,7 @@ impl Pump {
     }
 
     /// Takes over what tells that the processes are gone.
-    pub fn watch(&mut self, processes: Vec<(u32, OwnedFd)>) {
+    pub fn watch(&mut self, processes: Ends) {
         self.keeper.outlet.targets.hold(processes);
     }
 

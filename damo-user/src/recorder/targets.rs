@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::model::{Snapshot, TargetInfo, TargetKey};
 use crate::sys::process::Process;
 use crate::sys::readiness::Readiness;
+use crate::watch::Ends;
 
 /// How long a process's name is looked at again: it changes with `exec`.
 const NAMES_SETTLE: Duration = Duration::from_secs(3);
@@ -88,7 +89,7 @@ impl Targets {
 
     /// Takes over what tells of processes' ends, where it was to be had before
     /// they could end.
-    pub fn hold(&mut self, processes: Vec<(u32, OwnedFd)>) {
+    pub fn hold(&mut self, processes: Ends) {
         for (pid, pidfd) in processes {
             let same = |target: &&mut Target| target.info.pid == Some(pid);
             if let Some(target) = self.known.values_mut().find(same)

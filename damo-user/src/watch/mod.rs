@@ -34,12 +34,15 @@ pub enum WatchError {
     Io(#[from] io::Error),
 }
 
+/// Processes by their ids, each with what becomes readable when it is gone.
+pub type Ends = Vec<(u32, OwnedFd)>;
+
 /// What is watched, found or held before its first instruction. Dropping it
 /// kills what is held.
 #[derive(Debug)]
 pub struct Watched {
     held: Option<Held>,
-    processes: Vec<(u32, OwnedFd)>,
+    processes: Ends,
 }
 
 impl Watched {
@@ -84,7 +87,7 @@ impl Watched {
     ///
     /// # Errors
     /// The system refused; the command is killed then.
-    pub fn release(self) -> io::Result<(Vec<(u32, OwnedFd)>, Option<Running>)> {
+    pub fn release(self) -> io::Result<(Ends, Option<Running>)> {
         let Watched {
             held,
             mut processes,
@@ -118,7 +121,7 @@ pub async fn after(time: Option<Duration>) {
 ///
 /// # Errors
 /// The runtime cannot wait for them.
-pub async fn all_gone(processes: Vec<(u32, OwnedFd)>) -> io::Result<()> {
+pub async fn all_gone(processes: Ends) -> io::Result<()> {
     if processes.is_empty() {
         return std::future::pending().await;
     }

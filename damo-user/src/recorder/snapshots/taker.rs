@@ -1,6 +1,5 @@
 //! The loop: from DAMON's files into the record.
 
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use super::super::destination::Destination;
@@ -13,7 +12,7 @@ use crate::control::{Fresh, Session, System, Tried, tried_regions};
 use crate::model::{Extra, Gap, Item, LossCause, Region, Snapshot, TargetInfo, TargetKey};
 use crate::sys::clock;
 use crate::sys::process::Process;
-use crate::watch::{Signals, after, all_gone};
+use crate::watch::{Ends, Signals, after, all_gone};
 
 /// How often the record is written, and DAMON asked whether it still runs.
 const TICK: Duration = Duration::from_secs(1);
@@ -40,7 +39,7 @@ impl Taker {
     pub async fn run(
         &mut self,
         session: &Session,
-        gone: Vec<(u32, OwnedFd)>,
+        gone: Ends,
         timeout: Option<Duration>,
         delay: Duration,
         count: u64,
