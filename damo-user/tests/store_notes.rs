@@ -195,7 +195,7 @@ proptest! {
                     true => hits,
                     false => Vec::new(),
                 },
-                age_unit_us: total.map(|it| u64::from(it) + 1),
+                age_unit_us: (i % 2 == 1).then_some(i as u64),
                 total_bytes: total.map(u64::from),
                 scheme_stats: stats.map(|full| match full {
                     true => BTreeMap::from([("nr_tried".to_owned(), i as u64), ("qt_exceeds".to_owned(), u64::MAX)]),

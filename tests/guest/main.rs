@@ -30,6 +30,7 @@ mod others;
 mod ownership;
 mod process;
 mod races;
+mod recorder;
 mod rotation;
 mod service;
 mod snapshots;

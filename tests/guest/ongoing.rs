@@ -10,7 +10,7 @@ use crate::others::sleeper;
 
 /// A kdamond for physical memory, set up by hand; a page table is quick to look
 /// through.
-fn physical(index: usize, sample_us: u64) {
+pub fn physical(index: usize, sample_us: u64) {
     let context = format!("kdamonds/{index}/contexts/0");
     set(&format!("kdamonds/{index}/contexts/nr_contexts"), "1");
     set(&format!("{context}/operations"), "paddr");
@@ -25,7 +25,7 @@ fn physical(index: usize, sample_us: u64) {
     set(&format!("{regions}/0/end"), "4831838208");
 }
 
-fn tid(index: usize) -> u32 {
+pub fn tid(index: usize) -> u32 {
     get(&format!("kdamonds/{index}/pid")).parse().unwrap()
 }
 

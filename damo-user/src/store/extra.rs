@@ -159,7 +159,13 @@ pub(super) struct Extras<'a> {
 impl<'a> Extras<'a> {
     /// `None` if the frame has nothing of the kind.
     pub fn new(columns: &'a Columns) -> Result<Option<Self>, Corrupt> {
-        let ids = [col::PASSED, col::PROBES, col::TOTAL, col::COUNTERS];
+        let ids = [
+            col::PASSED,
+            col::PROBES,
+            col::TOTAL,
+            col::AGE_UNIT,
+            col::COUNTERS,
+        ];
         if !ids.iter().any(|id| columns.has(*id)) {
             return Ok(None);
         }
