@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 
 use damo_ebpf::Kdamond;
 
+use crate::control::ownership::store;
 use crate::control::params::{Context, Params};
 use crate::control::{Options as ControlOptions, Session, System, others};
 use crate::model::{KdamondInfo, Meta, Ops, TargetInfo};
@@ -450,6 +451,11 @@ impl Plan {
         caller: Option<&Caller>,
         command_of_other: bool,
     ) -> Aside {
+        if let Some(run) = &system.run {
+            // Later it could not be made any more; without it, only the status
+            // is missing.
+            let _ = store::make_folder(&run.join("recorder"));
+        }
         let ahead = needs::Ahead {
             out: &self.out,
             owner: caller,
