@@ -7,7 +7,7 @@ use damo_user::import;
 use damo_user::model::{Happening, Item, Known};
 use serde_json::Value;
 
-use crate::kit::{Read, Scene, get, set, until};
+use crate::kit::{Read, Scene, get, kernel, set, until};
 use crate::ongoing::{physical, tid};
 
 /// The bit of CAP_SYS_PTRACE, which reading others' mappings takes.
@@ -148,4 +148,47 @@ fn detail_is_given_up_rather_than_processor_time_and_counted() {
     assert_eq!(levels[..2], [1, 2], "{levels:?}");
     assert!(left_out > 0);
     assert_eq!(read.stored() + read.lost() + left_out, emitted);
+}
+
+#[test]
+fn what_schemes_do_is_in_the_record() {
+    let scene = Scene::quiet("schemes");
+    let scheme = ["--damos_action", "stat", "--damos_quotas", "0", "64M", "1s"];
+    let args = [
+        "record",
+        "paddr",
+        "--timeout",
+        "4",
+        "--schemes_target_regions",
+    ];
+    scene.run(&[&args[..], &scheme].concat()).exits(0);
+    let read = Read::open(&scene.path("damon.data"));
+    let kdamond = read.kdamond();
+    let count = |is: &dyn Fn(&Known) -> bool| read.notes.iter().filter(|it| is(&it.what)).count();
+    let applied = count(&|it| matches!(it, Known::Applied(it) if it.target.kdamond == kdamond));
+    let quotas = count(&|it| matches!(it, Known::Quota(it) if it.bytes > 0));
+    let counters = count(&|it| matches!(it, Known::Scheme(it) if it.sz_tried > 0));
+    println!("{applied} regions, {quotas} quotas, counters {counters} times");
+    // Each second, up to the quota: whole regions, or parts of them.
+    assert!(applied > 1);
+    let watched = |start, end| {
+        let all = read.snapshots.iter().flat_map(|it| &it.regions);
+        let (first, last) = (
+            all.clone().map(|it| it.start).min(),
+            all.map(|it| it.end).max(),
+        );
+        first.is_some_and(|it| it <= start) && last.is_some_and(|it| it >= end)
+    };
+    for note in &read.notes {
+        if let Known::Applied(it) = &note.what {
+            assert!(watched(it.region.start, it.region.end), "{it:?}");
+        }
+    }
+    let since = |major: u32, minor: u32| {
+        let release = kernel();
+        let (a, b) = release.split_once('.').unwrap();
+        (a.parse::<u32>().unwrap(), b.parse::<u32>().unwrap()) >= (major, minor)
+    };
+    assert_eq!(quotas > 0, since(6, 17));
+    assert_eq!(counters > 0, since(7, 0));
 }

@@ -1,13 +1,13 @@
 //! What is recorded beside regions, by a thread that may look into other
 //! processes when the others no longer may.
 
-use std::io::Write;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use super::around::{Around, Choice};
 use crate::model::Note;
 use crate::sys::outside::Outside;
 use crate::sys::privileges::{Needs, PrivilegeError, confine, drop_capabilities};
+use crate::sys::tell::tell;
 
 /// Looks around without keeping anybody waiting.
 pub struct Aside {
@@ -32,10 +32,7 @@ impl Aside {
             again: false,
         };
         if let Err(error) = aside.give_up(needs) {
-            let _ = writeln!(
-                std::io::stderr(),
-                "damo: going on with all privileges: {error}"
-            );
+            tell(format_args!("damo: going on with all privileges: {error}"));
         }
         aside
     }

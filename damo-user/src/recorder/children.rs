@@ -11,6 +11,7 @@ use crate::control::params::{Params, Target};
 use crate::control::{ControlError, Session};
 use crate::model::TargetInfo;
 use crate::sys::process::{Process, Stat};
+use crate::sys::tell::tell;
 
 /// Least time between two commits.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -150,7 +151,7 @@ impl Children {
                 }
                 error => {
                     if !std::mem::replace(&mut self.told, true) {
-                        eprintln!("damo: children are not watched: {error}");
+                        tell(format_args!("damo: children are not watched: {error}"));
                     }
                     return Ok((Vec::new(), gone));
                 }

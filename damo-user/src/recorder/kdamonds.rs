@@ -177,24 +177,17 @@ impl Kdamonds {
         self.changed |= *info != before;
     }
 
-    /// Those whose threads are gone; they are recorded no more.
-    pub fn take_gone(&mut self) -> Vec<u32> {
+    /// Those whose threads are gone; they are recorded no more. Then those that
+    /// were not wanted, and are gone.
+    pub fn take_gone(&mut self) -> (Vec<u32>, Vec<u32>) {
         let proc = self.system.proc_tree();
         let lives = |tid: &u32| {
             let text = proc.read(format!("{tid}/stat"));
             text.is_ok_and(|text| Stat::parse(&text).is_some_and(|stat| stat.is_kdamond()))
         };
-        self.others.retain(|tid| lives(tid));
-        let gone: Vec<u32> = self
-            .recorded
-            .keys()
-            .copied()
-            .filter(|it| !lives(it))
-            .collect();
-        for tid in &gone {
-            self.recorded.remove(tid);
-        }
-        gone
+        let others = self.others.extract_if(|tid| !lives(tid)).collect();
+        let gone = self.recorded.extract_if(.., |tid, _| !lives(tid));
+        (gone.map(|(tid, _)| tid).collect(), others)
     }
 
     /// Looks again at those of whom not all was to be had; gives their targets.

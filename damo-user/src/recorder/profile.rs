@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 
 use crate::sys::helper::Helper;
 use crate::sys::output::{Output, OutputError};
+use crate::sys::tell::tell;
 
 /// The program, looked for in `PATH`.
 const PERF: &str = "perf";
@@ -78,7 +79,9 @@ impl Profile {
             Ok(profile) => Ok(Some(profile)),
             Err(ProfileError::Output(error)) => Err(error),
             Err(error) => {
-                eprintln!("damo: no cpu_profile: {error}; going on without it");
+                tell(format_args!(
+                    "damo: no cpu_profile: {error}; going on without it"
+                ));
                 Ok(None)
             }
         }
@@ -124,7 +127,7 @@ impl Profile {
         match self.finish(GRACE) {
             Ok(path) => Some(path),
             Err(error) => {
-                eprintln!("damo: no cpu_profile: {error}");
+                tell(format_args!("damo: no cpu_profile: {error}"));
                 None
             }
         }

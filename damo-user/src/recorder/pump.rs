@@ -10,15 +10,15 @@ use super::RecordError;
 use super::aside::Aside;
 use super::children::Children;
 use super::cpu_budget::Budget;
-use super::kdamonds::{Kdamonds, Newcomer};
+use super::kdamonds::Kdamonds;
+use super::keeper::Keeper;
 use super::outlet::Outlet;
 use super::progress::Progress;
 use super::status::Recorded;
-use super::targets::name_of;
 use super::teller::{Going, Teller};
 use crate::control::Session;
 use crate::model::{Happening, Item, Meta, TargetInfo};
-use crate::source::{Arrival, Assembler, SourceError, Tap, Told, What};
+use crate::source::{Assembler, SourceError, Tap};
 use crate::store::Stats;
 use crate::sys::readiness::Readiness;
 use crate::sys::{clock, own};
@@ -77,33 +77,12 @@ pub struct Parts {
     pub meta: Meta,
 }
 
-/// What becomes of what arrives.
-struct Keeper {
-    assembler: Assembler,
-    outlet: Outlet,
-    kdamonds: Kdamonds,
-    newcomers: Vec<Newcomer>,
-    /// Threads that turned out not to be wanted.
-    unwanted: Vec<u32>,
-    forked: Vec<u32>,
-    /// Time of the first event since the ring was looked at.
-    first_ns: Option<u64>,
-}
-
 impl Pump {
     /// `max_cpu`: the share of a processor that may be used.
     pub fn new(parts: Parts, service: bool, max_cpu: Option<f64>) -> Pump {
         Pump {
             tap: parts.tap,
-            keeper: Keeper {
-                assembler: parts.assembler,
-                outlet: parts.outlet,
-                kdamonds: parts.kdamonds,
-                newcomers: Vec::new(),
-                unwanted: Vec::new(),
-                forked: Vec::new(),
-                first_ns: None,
-            },
+            keeper: Keeper::new(parts.assembler, parts.outlet, parts.kdamonds),
             children: parts.children,
             aside: parts.aside,
             teller: parts.teller,
@@ -389,7 +368,12 @@ impl Pump {
     /// is known beside the regions.
     fn look_around(&mut self) -> Result<(), RecordError> {
         let now = clock::monotonic_ns();
-        for tid in self.keeper.kdamonds.take_gone() {
+        let (gone, others) = self.keeper.kdamonds.take_gone();
+        for tid in others {
+            // Its place is needed for the next.
+            self.tap.forget(tid)?;
+        }
+        for tid in gone {
             self.finish(tid, now)?;
             let outlet = &mut self.keeper.outlet;
             outlet.happened(now, tid, None, Happening::Ended, 0);
@@ -470,68 +454,6 @@ impl Pump {
         let outlet = self.keeper.outlet;
         let seen = (self.counted.seen > 0).then(|| outlet.expected(self.counted.seen));
         outlet.record.close(seen)
-    }
-}
-
-impl Keeper {
-    fn take(&mut self, arrival: &Arrival) {
-        let (tid, time_ns) = match arrival {
-            Arrival::Event(event) => (event.kdamond, event.time_ns),
-            Arrival::Told(told) => match told.what {
-                What::Fork(child) => return self.forked.push(child),
-                What::Exit => return self.outlet.targets.exited(told.kdamond, told.time_ns),
-                What::Exec => return,
-                _ => (told.kdamond, told.time_ns),
-            },
-        };
-        self.first_ns.get_or_insert(time_ns);
-        let taken = self.kdamonds.takes(tid);
-        if !taken.unwrap_or_else(|| self.admit(tid, time_ns)) {
-            return;
-        }
-        let outlet = &mut self.outlet;
-        match arrival {
-            Arrival::Event(event) => self.assembler.push(event, &mut |item| outlet.item(item)),
-            Arrival::Told(told) => {
-                self.assembler.told(told, &mut |item| outlet.item(item));
-                self.learn(told);
-            }
-        }
-    }
-
-    /// Whether a thread that was not known is to be recorded.
-    fn admit(&mut self, tid: u32, time_ns: u64) -> bool {
-        let Some(newcomer) = self.kdamonds.admit(tid) else {
-            self.unwanted.push(tid);
-            return false;
-        };
-        self.assembler
-            .kdamond(tid, newcomer.intervals, newcomer.addr_unit);
-        self.outlet
-            .happened(time_ns, tid, None, Happening::Began, 0);
-        self.newcomers.push(newcomer);
-        true
-    }
-
-    /// Takes what the kernel's structures say.
-    fn learn(&mut self, told: &Told) {
-        self.kdamonds.told(told.kdamond, &told.what);
-        if let What::Target { target_id, pid } = told.what {
-            self.outlet.add_target(TargetInfo {
-                target_id,
-                pid: Some(pid),
-                comm: name_of(Some(pid)),
-                kdamond: told.kdamond,
-                ..TargetInfo::default()
-            });
-        }
-    }
-
-    fn finish(&mut self, tid: u32, counters: &Kdamond, now_ns: u64) {
-        let outlet = &mut self.outlet;
-        let mut write = |item| outlet.item(item);
-        self.assembler
-            .finish(tid, Some(counters), now_ns, &mut write);
     }
 }
 

@@ -1,7 +1,6 @@
 //! Tells others how the recording goes: systemd, and `damo status --recorder`.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -14,6 +13,7 @@ use crate::control::System;
 use crate::control::ownership::By;
 use crate::store::Stats;
 use crate::sys::notify::Notifier;
+use crate::sys::tell::tell;
 use crate::sys::{clock, own};
 
 /// Who is told.
@@ -48,7 +48,7 @@ impl Teller {
     pub fn new(plan: &Plan, system: &System) -> Teller {
         let notifier = match plan.service.then(Notifier::from_env) {
             Some(Err(error)) => {
-                let _ = writeln!(std::io::stderr(), "damo: {error}");
+                tell(format_args!("damo: {error}"));
                 None
             }
             other => other.and_then(Result::ok),

@@ -23,6 +23,7 @@ use crate::sys::clock;
 use crate::sys::memory;
 use crate::sys::proc_maps::{self, Mapped, Print};
 use crate::sys::process::Stat;
+use crate::sys::tell::tell;
 use pace::{Pace, SLICE_NS};
 
 /// What all reading goes through; the longest line of `maps` fits: a name of
@@ -181,7 +182,7 @@ impl Around {
                 if let Err(error) = self.mappings_of(pid, &mut seen.print, out)
                     && let Some(refused) = self.refused(pid, &error)
                 {
-                    eprintln!("damo: {refused}");
+                    tell(format_args!("damo: {refused}"));
                 }
                 let end = (self.clock)();
                 seen.pace
