@@ -11,7 +11,7 @@ use std::io::Cursor;
 
 use damo_user::model::{
     Applied, CpuTime, Extra, Happened, Happening, Intervals, Item, Known, Mapping, Meta, Note,
-    ProcessMemory, Quota, Record, Region, SchemeCounts, Summed, SystemMemory, TargetKey, Tuned,
+    ProcessMemory, Quota, Record, Region, SchemeCounts, SystemMemory, TargetKey, Tuned,
 };
 use damo_user::store::{Reader, Writer};
 use proptest::prelude::*;
@@ -130,14 +130,6 @@ fn known() -> impl Strategy<Value = Known> {
                 context,
                 scheme,
                 bytes,
-            })
-        ),
-        (pid.clone(), any::<[u64; 2]>(), any::<(u8, u32)>()).prop_map(
-            |(kdamond, [target_id, value], (of, bucket))| Known::Summed(Summed {
-                target: TargetKey { kdamond, target_id },
-                of,
-                bucket,
-                value,
             })
         ),
         (pid, any::<[u32; 2]>(), any::<[u64; 7]>()).prop_map(

@@ -196,7 +196,13 @@ fn a_program_that_the_caller_may_not_run_does_not_start() {
     // By another process: while this one has it open for writing, a child that
     // another test begins has it open too, and it cannot be executed.
     let mut cp = std::process::Command::new("cp");
-    assert!(cp.arg("/bin/true").arg(&program).status().unwrap().success());
+    assert!(
+        cp.arg("/bin/true")
+            .arg(&program)
+            .status()
+            .unwrap()
+            .success()
+    );
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
     let caller = Caller {

@@ -159,6 +159,5 @@ fn kind(what: &Known) -> &'static str {
         Known::Scheme(_) => "scheme counters",
         Known::Quota(_) => "scheme quotas",
         Known::Happened(_) => "events",
-        Known::Summed(_) => "summaries",
     }
 }

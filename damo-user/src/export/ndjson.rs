@@ -282,16 +282,6 @@ fn of_note(note: &Note, wall: &Wall) -> Value {
                 "value": exact(it.value),
             }),
         ),
-        Known::Summed(it) => (
-            "summary",
-            json!({
-                "kdamond": it.target.kdamond,
-                "target_id": exact(it.target.target_id),
-                "of": it.of,
-                "bucket": it.bucket,
-                "value": exact(it.value),
-            }),
-        ),
     };
     let mut object = Map::new();
     object.insert("type".to_owned(), kind.into());

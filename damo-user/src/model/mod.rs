@@ -12,7 +12,7 @@ pub use intervals::Intervals;
 pub use meta::{KdamondInfo, KnownTargets, Meta, Ops, Origin, TargetInfo};
 pub use note::{
     Applied, CpuTime, Happened, Happening, Known, Mapping, Note, ProcessMemory, Quota,
-    SchemeCounts, Summed, SystemMemory, Tuned,
+    SchemeCounts, SystemMemory, Tuned,
 };
 pub use printable::printable;
 pub use record::{About, Items, ReadError, Record, touches};

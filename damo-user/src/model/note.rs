@@ -37,8 +37,6 @@ pub enum Known {
     Quota(Quota),
     /// Something happened to the monitoring, or to the recording.
     Happened(Happened),
-    /// Part of a summary of what was monitored and not kept.
-    Summed(Summed),
 }
 
 /// A mapping of a process.
@@ -253,17 +251,4 @@ impl Happening {
         let known = Happening::CODES.get(usize::from(code));
         known.copied().unwrap_or(Happening::Other(code))
     }
-}
-
-/// One number of a summary: see `docs/FORMAT.md`, SUMMARY.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Summed {
-    /// Of which target.
-    pub target: TargetKey,
-    /// Which distribution.
-    pub of: u8,
-    /// Which of its buckets.
-    pub bucket: u32,
-    /// What lies in it since the summary before.
-    pub value: u64,
 }

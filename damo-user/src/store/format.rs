@@ -57,7 +57,6 @@ pub(super) mod kind {
     pub const APPLIED: u8 = 15;
     pub const HAPPENED: u8 = 16;
     pub const QUOTA: u8 = 17;
-    pub const SUMMARY: u8 = 18;
 }
 
 /// Bits of a frame's `flags`.

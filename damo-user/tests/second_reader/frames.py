@@ -25,10 +25,8 @@ NOTES = {
          "nr_accesses", "age"]),
     16: ("happened", "kdamond", ["target_id", "what", "value"]),
     17: ("quota", "kdamond", ["context", "scheme", "bytes"]),
-    18: ("summary", "kdamond", ["target_id", "of", "bucket", "value"]),
 }
-NARROW = {"context": U32, "scheme": U32, "nr_accesses": U32, "permissions": 255,
-          "what": 255, "of": 255, "bucket": U32}
+NARROW = {"context": U32, "scheme": U32, "nr_accesses": U32, "permissions": 255, "what": 255}
 KNOWN = {META: {1}, TARGET: {1}, DATA: set(range(1, 29)), CLOCK: {1, 2},
          INDEX: set(range(1, 6)), END: {1, 2}}
 KNOWN.update({kind: set(range(1, 4 + len(note[2]))) for kind, note in NOTES.items()})

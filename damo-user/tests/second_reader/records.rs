@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use damo_user::model::{
     Applied, CpuTime, Extra, Gap, Happened, Happening, Intervals, Item, Known, LossCause, Mapping,
-    Meta, Note, Ops, Origin, ProcessMemory, Quota, Region, SchemeCounts, Summed, SystemMemory,
-    TargetInfo, TargetKey, Tuned,
+    Meta, Note, Ops, Origin, ProcessMemory, Quota, Region, SchemeCounts, SystemMemory, TargetInfo,
+    TargetKey, Tuned,
 };
 use damo_user::store::{Options, Writer};
 use serde_json::json;
@@ -86,15 +86,6 @@ pub fn notes(time_ns: u64) -> Vec<Item> {
             kdamond: 5,
             target_id: (n == 7).then_some(n),
             what: Happening::of_code(small as u8),
-            value: n,
-        }));
-        add(Known::Summed(Summed {
-            target: TargetKey {
-                kdamond: small,
-                target_id: n,
-            },
-            of: small as u8,
-            bucket: small,
             value: n,
         }));
         for name in ["", "[heap]", "/usr/lib/\u{fc}ber.so"] {

@@ -7,8 +7,8 @@
 //! a checksum is kept; they are read once more when it changed, to be written.
 //! A process with a few hundred mappings takes about 0.1 ms of CPU time, the
 //! memory and CPU time of one about 0.02 ms. One with the kernel's 65,530
-//! mappings takes tens of milliseconds (`cargo xtask bench around`), and is
-//! looked at so much less often: see [`pace`].
+//! mappings takes so much longer (`cargo xtask bench around`), and is looked at
+//! so much less often: see [`pace`].
 
 mod pace;
 
