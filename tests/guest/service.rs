@@ -26,6 +26,8 @@ struct NoTracefs;
 impl NoTracefs {
     fn here() -> NoTracefs {
         umount2(TRACING, MntFlags::MNT_DETACH).unwrap();
+        // Who looked into debugfs has had it mounted there, too.
+        let _ = umount2("/sys/kernel/debug/tracing", MntFlags::MNT_DETACH);
         NoTracefs
     }
 }

@@ -14,7 +14,7 @@ use crate::{build, built, cache::Cache, fuzz, qemu, sandbox};
 
 /// A guest's whole test run, under emulation and next to another one. A test
 /// that hangs ends long before (tests/guest/process.rs).
-const GUEST_TIMEOUT: &str = "540";
+const GUEST_TIMEOUT: &str = "900";
 
 /// Runs all tests: native ones in a sandbox, the others in guest kernels.
 #[derive(Debug, clap::Args)]

@@ -90,6 +90,11 @@ impl Kdamonds {
         }
     }
 
+    /// Whether only those that we began are recorded.
+    pub fn are_ours(&self) -> bool {
+        self.which.is_none()
+    }
+
     /// Adds one of ours.
     pub fn add(&mut self, info: KdamondInfo, addr_unit: u64) {
         let recorded = Recorded {

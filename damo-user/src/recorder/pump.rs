@@ -171,9 +171,16 @@ impl Pump {
                 ready = ring.wait() => {
                     ready.map_err(RecordError::Runtime)?;
                     self.drain()?;
+                    if session.is_some() && self.is_over() {
+                        break Ended::Target;
+                    }
                 }
                 _ = ticks.tick() => {
                     self.drain()?;
+                    // Whoever drains first sees who is gone; the others are not told.
+                    if session.is_some() && self.is_over() {
+                        break Ended::Target;
+                    }
                     self.add_children(session.as_deref_mut())?;
                     self.keep_to_budget();
                     if asked.elapsed() >= ASK {
@@ -377,7 +384,9 @@ impl Pump {
             self.finish(tid, now)?;
             let outlet = &mut self.keeper.outlet;
             outlet.happened(now, tid, None, Happening::Ended, 0);
-            outlet.targets.forget(tid);
+            if !self.keeper.kdamonds.are_ours() {
+                outlet.targets.forget(tid);
+            }
             self.tap.forget(tid)?;
         }
         for target in self.keeper.kdamonds.look_again() {
