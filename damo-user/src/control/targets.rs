@@ -42,14 +42,4 @@ impl Session {
             false => Err(ControlError::EndedByCommit(index)),
         }
     }
-
-    /// Begins anew, with `params`: the kdamonds are others then.
-    ///
-    /// # Errors
-    /// As for [`Session::prepare`] and [`Session::turn_on`].
-    pub fn begin_again(&mut self, params: &Params) -> Result<Vec<u32>, ControlError> {
-        self.turn_off()?;
-        self.interface.stage(params)?;
-        self.turn_on()
-    }
 }

@@ -72,7 +72,7 @@ pub fn begin_ours(
     let mut infos = Vec::new();
     for ((index, _, context), tid) in params.contexts().zip(&tids) {
         assembler.kdamond(*tid, context.fixed_intervals(), context.addr_unit);
-        kdamonds.add(info_of(context, index, *tid), context.addr_unit);
+        kdamonds.add(info_of(context, index, *tid));
         infos.extend(targets_of(context, *tid));
     }
     for info in &infos {
@@ -97,16 +97,14 @@ pub fn begin_ours(
         [tid] if with_children => Some(Children::new(params, *tid)),
         _ => None,
     };
-    let outlet = Outlet::new(record, targets, plan);
-    let teller = Teller::new(plan, system);
     let parts = Parts {
         tap,
         assembler,
         kdamonds,
         children,
-        outlet,
+        outlet: Outlet::new(record, targets, plan),
         aside,
-        teller,
+        teller: Teller::new(plan, system),
         meta,
     };
     Ok(Begun {
@@ -167,16 +165,14 @@ pub fn begin_ongoing(
     };
     let aside = plan.give_up_the_rest(system, caller, false);
     let record = Destination::begin(place, &meta)?;
-    let outlet = Outlet::new(record, targets, plan);
-    let teller = Teller::new(plan, system);
     let parts = Parts {
         tap,
         assembler,
         kdamonds,
         children: None,
-        outlet,
+        outlet: Outlet::new(record, targets, plan),
         aside,
-        teller,
+        teller: Teller::new(plan, system),
         meta,
     };
     Ok(Begun {
@@ -244,7 +240,8 @@ pub fn targets_of(context: &Context, tid: u32) -> impl Iterator<Item = TargetInf
 }
 
 impl Plan {
-    fn place(&self, caller: Option<&Caller>) -> Result<Place, RecordError> {
+    /// The file or folder, which has no name yet.
+    pub(super) fn place(&self, caller: Option<&Caller>) -> Result<Place, RecordError> {
         let owner = caller.map(Caller::owner);
         Ok(Place::create(&self.out, self.mode, owner, self.rotation)?)
     }

@@ -24,6 +24,16 @@ pub enum Which {
     Of(Module),
 }
 
+impl Which {
+    fn takes(self, place: Place) -> bool {
+        match self {
+            Which::All => true,
+            Which::Index(index) => place == Place::Sysfs(index),
+            Which::Of(module) => place == Place::Module(module),
+        }
+    }
+}
+
 impl fmt::Display for Which {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -49,7 +59,6 @@ pub struct Kdamonds {
 #[derive(Debug)]
 struct Recorded {
     info: KdamondInfo,
-    addr_unit: u64,
     /// Not all was to be had yet.
     vague: bool,
 }
@@ -96,12 +105,8 @@ impl Kdamonds {
     }
 
     /// Adds one of ours.
-    pub fn add(&mut self, info: KdamondInfo, addr_unit: u64) {
-        let recorded = Recorded {
-            info,
-            addr_unit,
-            vague: false,
-        };
+    pub fn add(&mut self, info: KdamondInfo) {
+        let recorded = Recorded { info, vague: false };
         self.recorded.insert(recorded.info.tid, recorded);
         self.changed = true;
     }
@@ -119,13 +124,7 @@ impl Kdamonds {
     pub fn admit(&mut self, tid: u32) -> Option<Newcomer> {
         let which = self.which?;
         let found = self.find(tid);
-        let wanted = match (which, &found.place) {
-            (Which::All, _) => true,
-            (Which::Index(index), Place::Sysfs(found)) => *found == index,
-            (Which::Of(module), Place::Module(found)) => *found == module,
-            _ => false,
-        };
-        if !wanted {
+        if !which.takes(found.place) {
             self.others.insert(tid);
             return None;
         }
@@ -137,7 +136,6 @@ impl Kdamonds {
         };
         let recorded = Recorded {
             info: found.info,
-            addr_unit: found.addr_unit,
             vague: found.place == Place::Unknown,
         };
         self.recorded.insert(tid, recorded);
@@ -151,26 +149,22 @@ impl Kdamonds {
         let Some(which) = self.which else {
             return Vec::new();
         };
-        let wanted = |tid: &u32| match which {
-            Which::All => true,
-            Which::Index(index) => self.find(*tid).place == Place::Sysfs(index),
-            Which::Of(module) => self.find(*tid).place == Place::Module(module),
-        };
+        let wanted = |tid: &u32| which == Which::All || which.takes(self.find(*tid).place);
         threads.into_iter().filter(wanted).collect()
     }
 
     /// What the kernel's structures say of one.
     pub fn told(&mut self, tid: u32, what: &What) {
-        let (Some(recorded), What::Context { .. }) = (self.recorded.get_mut(&tid), what) else {
-            return;
-        };
         let What::Context {
             intervals,
             nr_regions,
             ops,
-            addr_unit,
+            ..
         } = *what
         else {
+            return;
+        };
+        let Some(recorded) = self.recorded.get_mut(&tid) else {
             return;
         };
         let info = &mut recorded.info;
@@ -178,7 +172,6 @@ impl Kdamonds {
         info.intervals.get_or_insert(intervals);
         info.ops = ops.or(info.ops);
         info.nr_regions = Some(nr_regions);
-        recorded.addr_unit = addr_unit;
         self.changed |= *info != before;
     }
 

@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 use damo_ebpf::Kdamond;
 
 use crate::control::params::Params;
-use crate::control::{Options as ControlOptions, Session, System};
+use crate::control::{NotRestored, Options as ControlOptions, Session, System};
 use crate::source::Options as TapOptions;
 use crate::store::Stats;
 use crate::sys::caller::Caller;
@@ -192,7 +192,15 @@ async fn run(scope: Scope, plan: Plan) -> Result<Report, RecordError> {
             status: status.transpose().map_err(RecordError::Runtime)?.flatten(),
         })
     };
-    match (report(), restored) {
+    put_together(report(), restored)
+}
+
+/// A report, and whether DAMON is as it was.
+fn put_together(
+    report: Result<Report, RecordError>,
+    restored: Result<(), NotRestored>,
+) -> Result<Report, RecordError> {
+    match (report, restored) {
         (report, Ok(())) => report,
         (Ok(_), Err(left)) => Err(left.into()),
         (Err(error), Err(left)) => Err(RecordError::AndLeft {

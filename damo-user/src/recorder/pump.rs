@@ -162,23 +162,18 @@ impl Pump {
                 () = &mut over => break Ended::Timeout,
                 ready = ends.wait() => {
                     ready.map_err(RecordError::Runtime)?;
-                    self.drain()?;
-                    // Others' kdamonds end by themselves.
-                    if session.is_some() && self.is_over() {
+                    if self.drain_to_the_end(session.is_some())? {
                         break Ended::Target;
                     }
                 }
                 ready = ring.wait() => {
                     ready.map_err(RecordError::Runtime)?;
-                    self.drain()?;
-                    if session.is_some() && self.is_over() {
+                    if self.drain_to_the_end(session.is_some())? {
                         break Ended::Target;
                     }
                 }
                 _ = ticks.tick() => {
-                    self.drain()?;
-                    // Whoever drains first sees who is gone; the others are not told.
-                    if session.is_some() && self.is_over() {
+                    if self.drain_to_the_end(session.is_some())? {
                         break Ended::Target;
                     }
                     self.add_children(session.as_deref_mut())?;
@@ -299,15 +294,16 @@ impl Pump {
         half.clamp(Duration::from_millis(100), Duration::from_millis(500))
     }
 
-    /// Whether nobody is left to be watched: no target, and no child of one.
-    fn is_over(&mut self) -> bool {
-        if !self.keeper.outlet.targets.are_all_gone() {
-            return false;
-        }
+    /// Drains, and sees whether nobody is left to be watched by a DAMON of our
+    /// own: no target, and no child of one. Whoever drains first learns of it,
+    /// and the others do not. Others' kdamonds end by themselves.
+    fn drain_to_the_end(&mut self, is_ours: bool) -> Result<bool, RecordError> {
+        self.drain()?;
         // A child may have come in the last second, and live on.
-        self.children
-            .as_ref()
-            .is_none_or(Children::are_none_waiting)
+        let children = self.children.as_ref();
+        Ok(is_ours
+            && self.keeper.outlet.targets.are_all_gone()
+            && children.is_none_or(Children::are_none_waiting))
     }
 
     /// Moves everything that is in the ring, and sees who is gone.

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use damo_ebpf::Kdamond;
 
-use super::destination::{Destination, Place};
+use super::destination::Destination;
 use super::sieve::Sieve;
-use super::{Ended, GRACE, Ours, Plan, RecordError, Report, targets_of};
+use super::{Ours, Plan, RecordError, Report, end, put_together, targets_of};
 use crate::control::params::{Features, Filter};
 use crate::control::{Interface, Session, System};
 use crate::model::{Meta, Origin, TargetInfo};
@@ -72,9 +72,8 @@ async fn run(plan: SnapshotPlan) -> Result<Report, RecordError> {
     let features = Features::read(&system.admin(), system.release)?;
     let views = add_stat_schemes(&mut ours.params, &filters, &features)?;
     let caller = Caller::from_env()?;
-    let owner = caller.as_ref().map(Caller::owner);
     // Each of these takes itself back when it is dropped.
-    let place = Place::create(&plan.out, plan.mode, owner, plan.rotation)?;
+    let place = plan.place(caller.as_ref())?;
     let run_as = caller.as_ref().filter(|_| !ours.as_root);
     let watched = Watched::find(&mut ours.params, ours.command.as_ref(), run_as)?;
     let mut session = Session::prepare(&system, &ours.params, ours.options)?;
@@ -114,10 +113,7 @@ async fn run(plan: SnapshotPlan) -> Result<Report, RecordError> {
     // As at a recording's end: each is done, whatever failed before it.
     let _ = session.turn_off();
     let restored = session.restore();
-    let status = command.map(|mut command| match ended {
-        Ok(Ended::Target) => command.wait().map(Some),
-        _ => command.terminate(GRACE).map(|_| None),
-    });
+    let status = command.map(|command| end(command, &ended));
     let left_out = taker.sieve.left_out();
     let expected = taker.sieve.expected(taker.seen);
     let closed = taker.record.close(Some(expected));
@@ -133,14 +129,7 @@ async fn run(plan: SnapshotPlan) -> Result<Report, RecordError> {
             status: status.transpose().map_err(RecordError::Runtime)?.flatten(),
         })
     };
-    match (report(), restored) {
-        (report, Ok(())) => report,
-        (Ok(_), Err(left)) => Err(left.into()),
-        (Err(error), Err(left)) => Err(RecordError::AndLeft {
-            error: Box::new(error),
-            left,
-        }),
-    }
+    put_together(report(), restored)
 }
 
 /// Whether this kernel has results, now that there are schemes to look at.

@@ -104,11 +104,6 @@ impl Assembler {
         }
     }
 
-    /// The intervals that a kdamond runs with by now, where known.
-    pub fn intervals(&self, tid: u32) -> Option<Intervals> {
-        self.streams.get(&tid)?.terms.intervals
-    }
-
     fn stream(&mut self, kdamond: u32) -> &mut Stream {
         let usual = self.usual;
         let stream = self.streams.entry(kdamond);
