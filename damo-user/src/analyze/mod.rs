@@ -1,5 +1,6 @@
 //! Pure folds over snapshots: no I/O, memory bounded by the result.
 
+mod distribution;
 mod group;
 mod guide;
 mod heat;
@@ -8,6 +9,7 @@ mod loss;
 mod per_target;
 mod wss;
 
+pub use distribution::Distribution;
 pub use group::Grouping;
 pub use guide::{Guide, TargetGuide};
 pub use heat::{Heat, HeatError, HeatMap, HeatSpec, MAX_PIXELS};

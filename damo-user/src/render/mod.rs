@@ -11,6 +11,7 @@ mod picture;
 mod python;
 mod raw;
 mod sysinfo;
+mod table;
 mod wss;
 
 pub use bars::{Bar, write_bars};
@@ -24,7 +25,8 @@ pub use picture::write_picture;
 pub use python::repr;
 pub use raw::{RawForm, RawWriter};
 pub use sysinfo::{Section, Sysinfo, features_json, no_damon};
-pub use wss::{WssForm, write_collapsed_wss, write_wss};
+pub use table::{Table, TableForm, Value, write_json};
+pub use wss::{WssForm, write_collapsed_wss, write_wss, write_wss_table};
 
 use crate::model::units::{format_size, format_time};
 

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::size;
+use super::table::{Table, TableForm, Value};
 use crate::analyze::TargetWss;
 
 /// What is printed, and how.
@@ -44,6 +45,39 @@ pub fn write_collapsed_wss(
     writeln!(out, "# target_id\t{}", collapsed.target.target_id)?;
     writeln!(out, "# <percentile> <wss>")?;
     write_target(out, collapsed, form)
+}
+
+/// Prints the percentiles as rows, and the mean as one without a percentile.
+///
+/// # Errors
+/// `out` cannot be written.
+pub fn write_wss_table(
+    out: &mut dyn Write,
+    targets: &[TargetWss],
+    percentiles: &[u64],
+    form: TableForm,
+) -> io::Result<()> {
+    let columns = ["kdamond", "target_id", "percentile", "wss_bytes"];
+    let mut table = Table::begin(out, form, &columns)?;
+    for target in targets {
+        let of = |percentile, bytes| {
+            [
+                Value::Number(target.target.kdamond.into()),
+                Value::Exact(target.target.target_id),
+                percentile,
+                Value::Number(bytes),
+            ]
+        };
+        if let Some(mean) = target.mean() {
+            table.row(&of(Value::None, mean.round() as u64))?;
+        }
+        for percentile in percentiles {
+            if let Some(bytes) = target.percentile(*percentile) {
+                table.row(&of(Value::Number(*percentile), bytes))?;
+            }
+        }
+    }
+    table.finish()
 }
 
 fn write_target(out: &mut dyn Write, target: &TargetWss, form: &WssForm) -> io::Result<()> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueEnum, value_parser};
 
 use crate::model::units::{TimeUnit, UnitError, parse_size, parse_time_ns};
+use crate::render::TableForm;
 
 /// Arguments of `damo report`.
 #[derive(Debug, clap::Args)]
@@ -115,9 +116,39 @@ pub struct WssArgs {
     /// Print all targets as one, the sum of their sizes, in damo 3's form
     #[arg(long = "collapse_targets")]
     pub collapse_targets: bool,
+    #[command(flatten)]
+    pub form: Form,
     /// Width of the bars; 0 for none
     #[arg(long = "nr_cols_bar", value_name = "N", default_value = "59", value_parser = value_parser!(u16).range(..=10_000))]
     pub nr_cols_bar: u16,
+}
+
+/// What a report is printed as; flattened into its options.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Form {
+    /// Print it for people, or for programs: units in the names, addresses as strings
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    format: FormArg,
+}
+
+impl Form {
+    /// The form for programs that was asked for, if any.
+    pub fn table(self) -> Option<TableForm> {
+        match self.format {
+            FormArg::Text => None,
+            FormArg::Json => Some(TableForm::Json),
+            FormArg::Ndjson => Some(TableForm::Ndjson),
+            FormArg::Csv => Some(TableForm::Csv),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FormArg {
+    Text,
+    Json,
+    Ndjson,
+    Csv,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

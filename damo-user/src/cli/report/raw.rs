@@ -1,0 +1,90 @@
+//! `damo report raw`: every snapshot, region by region.
+
+use std::io::{IsTerminal, Write};
+
+use super::args::RawArgs;
+use super::{for_each, opened, pair};
+use crate::analyze::{Losses, PerTarget};
+use crate::cli::UsageError;
+use crate::export::{ByTarget, Filter, Whose, weight};
+use crate::model::{Item, ReadError, Record, TargetKey};
+use crate::render::{RawForm, RawWriter, write_gap};
+
+pub fn run(args: &RawArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
+    let duration_ns = pair(&args.duration);
+    if let Some((start, end)) = duration_ns.filter(|(start, end)| start > end) {
+        return Err(UsageError(format!(
+            "--duration {start} ns to {end} ns ends before it starts"
+        ))
+        .into());
+    }
+    let form = RawForm {
+        raw_number: args.raw_number,
+        duration_ns,
+    };
+    let mut record = opened(&args.input.input)?;
+    if std::io::stdout().is_terminal() {
+        record.hide();
+    }
+    let mut losses = Losses::default();
+    let Some((first, base_ns)) = first_snapshot(&mut record)? else {
+        // Nothing to be relative to, and no target to tell apart.
+        for_each(&mut record, |item| {
+            losses.add(item);
+            match item {
+                Item::Gap(gap) => Ok(write_gap(out, gap, 0, args.raw_number)?),
+                Item::Snapshot(_) | Item::Note(_) => Ok(()),
+            }
+        })?;
+        return Ok(losses);
+    };
+    // One target after the other, as v1.7.3 does. The first is printed while
+    // the others are being found.
+    let mut others = PerTarget::<(u64, u64)>::default();
+    let mut of_all = 0;
+    let mut writer = RawWriter::new(&mut *out, first, base_ns, form)?;
+    for_each(&mut record, |item| {
+        losses.add(item);
+        match (whose(item), item) {
+            (Whose::Of(target), Item::Snapshot(snapshot)) if target != first => {
+                let (_, bytes) = others.entry(target, || (snapshot.start_ns, 0));
+                *bytes += weight(item);
+            }
+            (Whose::Of(_) | Whose::All, Item::Gap(_)) => of_all += weight(item),
+            _ => {}
+        }
+        Ok(writer.write(item)?)
+    })?;
+    let others = others.into_vec();
+    let weights = others
+        .iter()
+        .map(|(target, (_, bytes))| (*target, bytes.saturating_add(of_all)));
+    let all = Filter::default();
+    let mut parts = ByTarget::new(&mut record, &all, weights, whose);
+    for (target, (base_ns, _)) in &others {
+        let mut writer = RawWriter::new(&mut *out, *target, *base_ns, form)?;
+        for item in parts.next_target()?.into_iter().flatten() {
+            writer.write(&item?)?;
+        }
+    }
+    Ok(losses)
+}
+
+/// Gaps of unknown target are every target's.
+fn whose(item: &Item) -> Whose {
+    match item {
+        Item::Snapshot(snapshot) => Whose::Of(snapshot.target),
+        Item::Gap(gap) => gap.target.map_or(Whose::All, Whose::Of),
+        Item::Note(_) => Whose::Nobody,
+    }
+}
+
+/// Whose the first snapshot is, and when it starts: gaps may lie before it.
+fn first_snapshot(record: &mut dyn Record) -> Result<Option<(TargetKey, u64)>, ReadError> {
+    for item in record.items()? {
+        if let Item::Snapshot(snapshot) = item? {
+            return Ok(Some((snapshot.target, snapshot.start_ns)));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,56 @@
+//! `damo report wss`: the distribution of working set sizes.
+
+use std::io::Write;
+
+use super::args::{SortArg, WssArgs};
+use super::{fold, opened};
+use crate::analyze::{Losses, SortBy, Wss, WssSpec, collapse};
+use crate::cli::UsageError;
+use crate::render::{WssForm, write_collapsed_wss, write_wss, write_wss_table};
+
+pub fn run(args: &WssArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
+    let percentiles = percentiles(&args.range)?;
+    let mut record = opened(&args.input.input)?;
+    let mut wss = Wss::new(WssSpec {
+        exclude_samples: args.exclude_samples,
+        work_time_ns: args.work_time_ns,
+        acc_thres: args.acc_thres,
+        sz_thres: args.sz_thres,
+    });
+    let losses = fold(&mut record, |snapshot| wss.add(snapshot))?;
+    let sort_by = match args.sortby {
+        SortArg::Time => SortBy::Time,
+        SortArg::Size => SortBy::Size,
+    };
+    let form = WssForm {
+        percentiles,
+        raw_number: args.raw_number,
+        nr_cols_bar: args.nr_cols_bar,
+    };
+    let targets = wss.finish(sort_by);
+    match (args.form.table(), args.collapse_targets) {
+        (Some(table), true) => {
+            write_wss_table(out, &[collapse(&targets)], &form.percentiles, table)?;
+        }
+        (Some(table), false) => write_wss_table(out, &targets, &form.percentiles, table)?,
+        (None, true) => write_collapsed_wss(out, &collapse(&targets), &form)?,
+        (None, false) => write_wss(out, &targets, &form)?,
+    }
+    Ok(losses)
+}
+
+/// The percentiles of `--range START STOP STEP`; only 0 to 100 exist.
+fn percentiles(range: &[i32]) -> Result<Vec<u64>, UsageError> {
+    let usage = |what| UsageError(format!("--range: {what}, as in --range 0 101 25"));
+    let [start, stop, step] = *range else {
+        return Err(usage("give START, STOP and STEP"));
+    };
+    if step == 0 {
+        return Err(usage("STEP must not be 0"));
+    }
+    let in_range = |at: &i32| if step > 0 { *at < stop } else { *at > stop };
+    let values = std::iter::successors(Some(start), |at| Some(at + step)).take_while(in_range);
+    Ok(values
+        .filter_map(|at| u64::try_from(at).ok().filter(|at| *at <= 100))
+        .collect())
+}
