@@ -196,7 +196,9 @@ impl Heat {
                 }
                 let last_end_ns = self.last_end_ns.replace(snapshot.end_ns);
                 // Another record that begins anew says nothing of this one's ages.
-                last_end_ns.filter(|end| *end <= snapshot.end_ns).unwrap_or(0)
+                last_end_ns
+                    .filter(|end| *end <= snapshot.end_ns)
+                    .unwrap_or(0)
             }
         };
         let Some(rate) = self.rate(snapshot) else {

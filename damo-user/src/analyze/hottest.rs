@@ -29,7 +29,9 @@ impl Hottest {
                 continue;
             }
             let heat = u128::from(region.nr_accesses) * u128::from(region.len());
-            let below = self.ranges.partition_point(|range| range.end < region.start);
+            let below = self
+                .ranges
+                .partition_point(|range| range.end < region.start);
             let touched = self.ranges.iter().zip(&mut self.heats).skip(below);
             for (_, sum) in touched.take_while(|(range, _)| range.start <= region.end) {
                 *sum = sum.saturating_add(heat);

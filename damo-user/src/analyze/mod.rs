@@ -7,8 +7,8 @@ mod heat;
 mod hottest;
 mod info;
 mod loss;
-mod places;
 mod per_target;
+mod places;
 mod temperature;
 mod wss;
 
@@ -19,7 +19,7 @@ pub use heat::{Heat, HeatError, HeatMap, HeatRule, HeatSpec, HeatUnit, MAX_PIXEL
 pub use hottest::Hottest;
 pub use info::{Info, IntervalsFrom, MemoryOver, TargetCounts};
 pub use loss::Losses;
-pub use places::{Place, Places};
 pub use per_target::PerTarget;
+pub use places::{Place, Places};
 pub use temperature::TemperatureSort;
 pub use wss::{SortBy, TargetWss, Wss, WssSpec, collapse};

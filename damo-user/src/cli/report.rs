@@ -1,8 +1,12 @@
 //! `damo report`: one file for each report; what they share is here.
 
 mod args;
+mod heatmap;
 mod heats;
+mod maps;
+mod plot;
 mod raw;
+mod sources;
 mod wss;
 
 use std::io::Write;
@@ -34,6 +38,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let losses = match args.kind {
         Kind::Raw(args) => raw::run(&args, out)?,
         Kind::Heats(args) => heats::run(&args, out)?,
+        Kind::Heatmap(args) => heatmap::run(&args, out)?,
         Kind::Wss(args) => wss::run(&args, out)?,
         Kind::Damon(args) => return super::status::run(&args, out),
         Kind::RecordInfo(args) => return super::record_info::run(&args, out),

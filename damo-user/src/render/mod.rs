@@ -1,13 +1,14 @@
-//! Values to text and pictures, in the forms of v1.7.3.
+//! Values to text and pictures, in the forms of v1.7.3 and 3.x.
 
 mod bars;
 mod color;
 mod guide;
+mod heat_terminal;
 mod heats;
 mod info;
 mod loss;
 mod module;
-mod picture;
+pub mod picture;
 mod python;
 mod raw;
 mod sysinfo;
@@ -15,13 +16,13 @@ mod table;
 mod wss;
 
 pub use bars::{Bar, write_bars};
-pub use color::Palette;
-pub use guide::write_guide;
-pub use heats::{HeatsForm, write_heats};
+pub use color::{Depth, Paint, Palette};
+pub use guide::{write_guide, write_guide_3, write_guide_table};
+pub use heat_terminal::{TerminalForm, write_picture};
+pub use heats::{HEAT_COLUMNS, HeatsForm, write_heats, write_heats_rows};
 pub use info::{RecordInfo, info_json, write_info};
 pub use loss::{loss_line, write_gap};
 pub use module::{ModuleStatus, write_param};
-pub use picture::write_picture;
 pub use python::repr;
 pub use raw::{RawForm, RawWriter};
 pub use sysinfo::{Section, Sysinfo, features_json, no_damon};

@@ -24,7 +24,11 @@ impl Heat {
                 i128::from(region.age.unwrap_or(0)) * i128::from(unit)
             });
             let since_ns = (start_ns - age_ns).max(last_end_ns.unwrap_or(i128::MIN));
-            let since_ns = if rate.age_unit_ns.is_some() { since_ns } else { start_ns };
+            let since_ns = if rate.age_unit_ns.is_some() {
+                since_ns
+            } else {
+                start_ns
+            };
             let space = (i128::from(region.start), i128::from(region.end));
             let value = rate.value(snapshot, index, region);
             for row in visited(&self.time, (since_ns, end_ns)) {

@@ -3,13 +3,19 @@
 use std::io::Write;
 
 use super::args::{SortArg, WssArgs};
+use super::plot::PictureFile;
 use super::{fold, opened};
-use crate::analyze::{Losses, SortBy, Wss, WssSpec, collapse};
+use crate::analyze::{Losses, SortBy, TargetWss, Wss, WssSpec, collapse};
 use crate::cli::UsageError;
+use crate::render::picture::{Chart, Measure, Series, draw_chart};
 use crate::render::{WssForm, write_collapsed_wss, write_wss, write_wss_table};
 
 pub fn run(args: &WssArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
     let percentiles = percentiles(&args.range)?;
+    let plot = args.plot.as_deref();
+    let plot = plot
+        .map(|file| PictureFile::of("--plot", file))
+        .transpose()?;
     let mut record = opened(&args.input.input)?;
     let mut wss = Wss::new(WssSpec {
         exclude_samples: args.exclude_samples,
@@ -28,6 +34,14 @@ pub fn run(args: &WssArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
         nr_cols_bar: args.nr_cols_bar,
     };
     let targets = wss.finish(sort_by);
+    if let Some(file) = plot {
+        let targets = match args.collapse_targets {
+            true => vec![collapse(&targets)],
+            false => targets,
+        };
+        file.save(0, &draw_chart(&chart(&targets, &form.percentiles, sort_by)))?;
+        return Ok(losses);
+    }
     match (args.form.table(), args.collapse_targets) {
         (Some(table), true) => {
             write_wss_table(out, &[collapse(&targets)], &form.percentiles, table)?;
@@ -37,6 +51,32 @@ pub fn run(args: &WssArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
         (None, false) => write_wss(out, &targets, &form)?,
     }
     Ok(losses)
+}
+
+/// Sizes over percentiles, or over time if they are in its order.
+fn chart(targets: &[TargetWss], percentiles: &[u64], sort_by: SortBy) -> Chart {
+    let x_title = match sort_by {
+        SortBy::Size => "percentile of snapshots",
+        SortBy::Time => "time, percent of the record",
+    };
+    let series = targets.iter().map(|target| Series {
+        name: match targets.len() {
+            1 => String::new(),
+            _ => format!("target {}", target.target.target_id),
+        },
+        points: percentiles
+            .iter()
+            .filter_map(|it| Some((*it as f64, target.percentile(*it)? as f64)))
+            .collect(),
+    });
+    Chart {
+        title: "Working set size".to_owned(),
+        x_title: x_title.to_owned(),
+        x: Measure::Percent,
+        y_title: "working set size".to_owned(),
+        y: Measure::Bytes,
+        series: series.collect(),
+    }
 }
 
 /// The percentiles of `--range START STOP STEP`; only 0 to 100 exist.
