@@ -280,8 +280,8 @@ fn bad_arguments_end_with_2() {
             "--tid 8: the record has no such target, but 9, 7",
         ),
         (
-            &["heats", "--heatmap", "x.png"],
-            "come with a later version; use `--heatmap stdout`",
+            &["heats", "--heatmap", "x.png", "--format", "csv"],
+            "--format prints numbers; leave one out",
         ),
         (&["heats", "--heatmap", "x.foo"], "not a kind of picture"),
         (&["raw", "--duration", "1 fortnight", "2"], "is not a time"),

@@ -146,3 +146,18 @@ pub fn gunzip(path: &Path) -> Vec<u8> {
     assert!(output.status.success(), "{output:?}");
     output.stdout
 }
+
+/// The id that git gives a text.
+pub fn blob_id(text: &str) -> String {
+    let mut git = Command::new("git")
+        .args(["hash-object", "--stdin"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("git");
+    let mut stdin = git.stdin.take().expect("piped");
+    std::io::Write::write_all(&mut stdin, text.as_bytes()).expect("git reads");
+    drop(stdin);
+    let output = git.wait_with_output().expect("git");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

@@ -39,7 +39,12 @@ pub fn run(args: &WssArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
             true => vec![collapse(&targets)],
             false => targets,
         };
-        file.save(0, &draw_chart(&chart(&targets, &form.percentiles, sort_by)))?;
+        // Four percentiles say enough as text; a line may have them all.
+        let percentiles = match *args.range {
+            [0, 101, 25] => (0..=100).collect(),
+            _ => form.percentiles,
+        };
+        file.save(0, &draw_chart(&chart(&targets, &percentiles, sort_by)))?;
         return Ok(losses);
     }
     match (args.form.table(), args.collapse_targets) {

@@ -91,10 +91,7 @@ pub fn draw_chart(chart: &Chart) -> Scene {
     let width = right + names_width.max(last_label / 2.0) + 14.0;
     let height = area.y + area.height + BOTTOM_MARGIN;
     let mut scene = Scene::new(width, height, &chart.title);
-    let title = shortened(
-        &printable(&chart.title),
-        (width / Size::Title.advance()) as usize - 2,
-    );
+    let title = shortened(&printable(&chart.title), 70);
     scene.heading((area.x, 25.0), title);
     draw_axes(&mut scene, area, &below, &left, true);
     for (index, series) in chart.series.iter().enumerate() {
@@ -167,9 +164,13 @@ fn axis(title: &str, measure: Measure, numbers: impl Iterator<Item = f64>) -> Ax
     if matches!(measure, Measure::Bytes | Measure::Ns) {
         low = 0.0;
     }
+    let headroom = match measure {
+        Measure::Percent => 0.0,
+        _ => (high - low) * 0.02,
+    };
     Axis {
         title: title.to_owned(),
-        ends: (low, high + (high - low) * 0.02),
+        ends: (low, high + headroom),
         ticks,
     }
 }

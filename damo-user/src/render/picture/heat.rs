@@ -30,8 +30,9 @@ pub struct HeatPicture<'a> {
 const AIM: (usize, usize) = (880, 520);
 const MOST: usize = 3000;
 
-/// Characters of a place's name.
+/// Characters of a place's name, and of the title.
 const NAME: usize = 26;
+const TITLE: usize = 80;
 
 /// Draws a heat map with axes, the names of places and what colours mean.
 pub fn draw_heat(picture: &HeatPicture<'_>) -> Scene {
@@ -58,14 +59,12 @@ pub fn draw_heat(picture: &HeatPicture<'_>) -> Scene {
         false => names_x + 14.0 + name_width + 24.0,
     };
     let legend = legend(picture);
+    let title = shortened(&printable(picture.title), TITLE);
     let width = bar_x + BAR + 12.0 + legend.label_width() + 34.0;
+    let width = width.max(area.x + width_of(&title, Size::Title));
     let height = area.y + area.height + BOTTOM_MARGIN;
     let mut scene = Scene::new(width, height, picture.title);
 
-    let title = shortened(
-        &printable(picture.title),
-        (width / Size::Title.advance()) as usize - 2,
-    );
     scene.heading((area.x, 24.0), title);
     let (time, space) = (format_time(map.unit.0), format_size(map.unit.1 as f64));
     let (rows, columns) = map.resolution;
@@ -94,7 +93,8 @@ pub fn draw_heat(picture: &HeatPicture<'_>) -> Scene {
 
 /// Whole pixels for each cell, and about as many as are aimed at.
 fn side(cells: usize, aim: usize) -> f64 {
-    let each = (aim / cells.max(1)).max(1);
+    let cells = cells.max(1);
+    let each = ((aim + cells / 2) / cells).max(1);
     (cells * each).clamp(aim / 2, MOST) as f64
 }
 

@@ -104,7 +104,7 @@ impl Size {
     pub fn advance(self) -> f64 {
         match self {
             Size::Normal => 7.2,
-            Size::Title => 9.0,
+            Size::Title => 10.0,
         }
     }
 }
@@ -114,7 +114,7 @@ pub fn width_of(text: &str, size: Size) -> f64 {
     text.chars().count() as f64 * size.advance()
 }
 
-/// A text cut to a number of characters, with `…` for what is left out.
+/// A text cut to a number of characters, with dots for what is left out.
 pub fn shortened(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
