@@ -120,7 +120,7 @@ fn ages_reach_back_to_the_snapshot_before() {
     assert_eq!(stdout(&["heatmap", "--guide"], &record), guide);
     let human = stdout(&["heatmap", "--guide_human"], &record);
     assert!(
-        human.contains("time: [700 ms, 1.400 s) (700 ms)\nregion\t 0: [40.000 KiB, "),
+        human.contains("time: [700 ms, 1.400 s) (700 ms)\nregion\t 0: [40.000000 KiB, "),
         "{human}"
     );
     // Seven times 100 ms, from 0.7 s on: 2 of 100 ms are 20 per second.
@@ -578,11 +578,15 @@ fn a_terminal_is_filled_and_asks_what_is_next() {
     assert!(child.wait().unwrap().success());
     let text = String::from_utf8_lossy(&text).replace('\r', "");
     let digits = |line: &&str| line.len() == 57 && !line.contains(char::is_alphabetic);
-    // Twice as a whole, and zoomed in; the last zoom has nothing for each pixel.
-    assert_eq!(text.lines().filter(digits).count(), 3 * 12, "{text}");
+    // As a whole, and zoomed in: there the first row is in the question's line. The
+    // last zoom has nothing for each pixel.
+    assert_eq!(text.lines().filter(digits).count(), 12 + 11, "{text}");
     assert!(text.contains("nonsense: not understood"), "{text}");
     assert!(text.contains("# x-axis: space [3.910156 MiB, "), "{text}");
-    assert!(text.contains("has no byte for each of 57 pixels"), "{text}");
+    assert!(
+        text.contains("has no nanosecond for each of 12 pixels"),
+        "{text}"
+    );
 }
 
 #[test]

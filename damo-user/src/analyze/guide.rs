@@ -74,6 +74,7 @@ impl Guide {
             gaps: Vec::new(),
         });
         extent.time.end = extent.time.end.max(snapshot.end_ns);
+        extent.since_ns = extent.since_ns.min(snapshot.start_ns);
         extent.space.start = extent.space.start.min(first.start);
         extent.space.end = extent.space.end.max(last.end);
         extent.rated &= snapshot.intervals.is_some_and(|it| it.aggr_us > 0);

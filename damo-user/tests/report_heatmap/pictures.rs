@@ -139,7 +139,7 @@ fn pictures_say_what_they_show() {
     };
     let text = drawn(&[]);
     for part in [
-        "Accesses of worker (process 42) (damon.data)",
+        "Accesses of worker (process 42), damon.data",
         "500 x 500 cells, each 1.400 ms and 81 B",
         ">time after 700 ms<",
         ">address after 0xa000<",

@@ -49,7 +49,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
     };
     let of = sources.target_of(guide).map(|target| target.title());
     let of = of.unwrap_or_default();
-    let title = format!("Accesses of {of} ({})", Sources::names(&args.input));
+    let title = format!("Accesses of {of}, {}", Sources::names(&args.input));
     let mut last: Option<View> = None;
     loop {
         let maps = Maps {

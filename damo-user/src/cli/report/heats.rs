@@ -60,7 +60,7 @@ pub fn run(args: &HeatsArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
     };
     let of = sources.target_of(guide).map(|target| target.title());
     let title = format!(
-        "Accesses of {} ({})",
+        "Accesses of {}, {}",
         of.unwrap_or_default(),
         Sources::names(&inputs)
     );

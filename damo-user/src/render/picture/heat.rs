@@ -39,24 +39,29 @@ pub fn draw_heat(picture: &HeatPicture<'_>) -> Scene {
     let HeatPicture { map, .. } = picture;
     let (below, left) = (time_axis(picture), space_axis(picture));
     let map_size = (side(map.resolution.0, AIM.0), side(map.resolution.1, AIM.1));
-    let named: Vec<&Place> = match picture.sorted {
-        true => Vec::new(),
-        false => picture.places.iter().collect(),
-    };
     let area = Area {
         x: left.left_margin().ceil(),
         y: 56.0,
         width: map_size.0,
         height: map_size.1,
     };
+    let origin = match picture.absolute_address {
+        true => 0,
+        false => map.origin.1,
+    };
+    let y_of = |address: u64| {
+        let share = left.share(address.saturating_sub(origin) as f64);
+        area.y + area.height * (1.0 - share.unwrap_or(1.0))
+    };
+    let names = match picture.sorted {
+        true => Vec::new(),
+        false => names(picture.places, y_of),
+    };
     let names_x = area.x + area.width + 6.0;
-    let name_width = named
-        .iter()
-        .map(|place| width_of(&name_of(place), Size::Normal))
-        .fold(0.0, f64::max);
-    let bar_x = match named.is_empty() {
+    let widths = names.iter().map(|it| width_of(&it.text, Size::Normal));
+    let bar_x = match names.is_empty() {
         true => names_x + 18.0,
-        false => names_x + 14.0 + name_width + 24.0,
+        false => names_x + 14.0 + widths.fold(0.0, f64::max) + 24.0,
     };
     let legend = legend(picture);
     let title = shortened(&printable(picture.title), TITLE);
@@ -74,15 +79,7 @@ pub fn draw_heat(picture: &HeatPicture<'_>) -> Scene {
     scene.shapes.push(Shape::Hatch(area));
     scene.shapes.push(Shape::Cells(area, cells_of(map)));
     draw_axes(&mut scene, area, &below, &left, false);
-    let origin = match picture.absolute_address {
-        true => 0,
-        false => map.origin.1,
-    };
-    let y_of = |address: u64| {
-        let share = left.share(address.saturating_sub(origin) as f64);
-        area.y + area.height * (1.0 - share.unwrap_or(1.0))
-    };
-    draw_places(&mut scene, names_x, y_of, &named);
+    draw_names(&mut scene, names_x, &names);
     draw_legend(&mut scene, area, bar_x, &legend);
     if map.heats.iter().any(|heat| heat.is_nan()) {
         draw_unknown(&mut scene, bar_x + BAR, height);
@@ -231,29 +228,52 @@ fn name_of(place: &Place) -> String {
     }
 }
 
-/// Brackets beside the map, and names where there is room: the largest first.
-fn draw_places(scene: &mut Scene, x: f64, y_of: impl Fn(u64) -> f64, places: &[&Place]) {
+/// A place beside the map.
+struct Name {
+    top: f64,
+    bottom: f64,
+    text: String,
+    is_anonymous: bool,
+}
+
+/// The places whose names have room beside each other: the largest first.
+fn names(places: &[Place], y_of: impl Fn(u64) -> f64) -> Vec<Name> {
     const LINE: f64 = 13.0;
-    let mut spans: Vec<(f64, f64, &Place)> = places
+    let mut names: Vec<Name> = places
         .iter()
-        .map(|place| (y_of(place.range.end), y_of(place.range.start), *place))
+        .map(|place| Name {
+            top: y_of(place.range.end),
+            bottom: y_of(place.range.start),
+            text: name_of(place),
+            is_anonymous: place.name.is_empty(),
+        })
         .collect();
-    spans.sort_by(|a, b| (b.1 - b.0).total_cmp(&(a.1 - a.0)));
+    names.sort_by(|a, b| (b.bottom - b.top).total_cmp(&(a.bottom - a.top)));
     let mut taken: Vec<f64> = Vec::new();
-    for (top, bottom, place) in spans {
-        let middle = (top + bottom) / 2.0;
-        if taken.iter().any(|other| (other - middle).abs() < LINE) {
-            continue;
+    names.retain(|name| {
+        let middle = (name.top + name.bottom) / 2.0;
+        let is_free = taken.iter().all(|other| (other - middle).abs() >= LINE);
+        if is_free {
+            taken.push(middle);
         }
-        taken.push(middle);
-        let (top, bottom) = (snapped(top), snapped(bottom - 1.0).max(snapped(top)));
+        is_free
+    });
+    names
+}
+
+/// Brackets and names.
+fn draw_names(scene: &mut Scene, x: f64, names: &[Name]) {
+    for name in names {
+        let middle = (name.top + name.bottom) / 2.0;
+        let top = snapped(name.top);
+        let bottom = snapped(name.bottom - 1.0).max(top);
         scene.shapes.push(Shape::Line {
             points: vec![(x, top), (x + 5.0, top), (x + 5.0, bottom), (x, bottom)],
             width: 1.0,
             color: GRAY,
         });
-        let color = if place.name.is_empty() { GRAY } else { BLACK };
-        let name = name_of(place);
-        scene.colored_text((x + 12.0, middle + 4.0), name, Anchor::Start, color);
+        let color = if name.is_anonymous { GRAY } else { BLACK };
+        let at = (x + 12.0, middle + 4.0);
+        scene.colored_text(at, name.text.as_str(), Anchor::Start, color);
     }
 }
