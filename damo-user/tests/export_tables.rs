@@ -268,7 +268,10 @@ fn notes_are_lines_of_ndjson_alone() {
     assert_eq!(lines[4]["region"]["start_address"], "4096");
     assert_eq!(lines[5]["sz_applied_bytes"], 8192);
     assert_eq!(lines[6]["figure"], "pages_by_idle_step");
-    assert_eq!((&lines[6]["step"], &lines[6]["value"]), (&9.into(), &10.into()));
+    assert_eq!(
+        (&lines[6]["step"], &lines[6]["value"]),
+        (&9.into(), &10.into())
+    );
     assert!(csv(&mut record).1.is_empty());
     assert!(parquet_rows(&parquet_file(&mut record).1).is_empty());
 }

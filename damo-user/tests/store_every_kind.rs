@@ -10,8 +10,9 @@
 use std::collections::BTreeMap;
 
 use damo_user::model::{
-    Applied, CpuTime, Extra, Figure, Happened, Happening, Intervals, Item, Known, Mapping, Meta, Note,
-    ProcessMemory, Quota, Record, SchemeCounts, Summed, SystemMemory, TargetInfo, TargetKey, Tuned,
+    Applied, CpuTime, Extra, Figure, Happened, Happening, Intervals, Item, Known, Mapping, Meta,
+    Note, ProcessMemory, Quota, Record, SchemeCounts, Summed, SystemMemory, TargetInfo, TargetKey,
+    Tuned,
 };
 use damo_user::store::Writer;
 
@@ -144,7 +145,9 @@ fn it_is_what_it_should_be() {
         .collect();
     assert_eq!(
         kinds,
-        [1, 2, 5, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 3, 3, 1, 6, 7]
+        [
+            1, 2, 5, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 3, 3, 1, 6, 7
+        ]
     );
     assert_eq!(
         held(&file),

@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 
 use damo_user::model::{
-    Applied, CpuTime, Extra, Figure, Happened, Happening, Intervals, Item, Known, Mapping, Meta, Note,
-    ProcessMemory, Quota, Record, Region, SchemeCounts, Summed, SystemMemory, TargetKey, Tuned,
+    Applied, CpuTime, Extra, Figure, Happened, Happening, Intervals, Item, Known, Mapping, Meta,
+    Note, ProcessMemory, Quota, Record, Region, SchemeCounts, Summed, SystemMemory, TargetKey,
+    Tuned,
 };
 use damo_user::store::{Reader, Writer};
 use proptest::prelude::*;

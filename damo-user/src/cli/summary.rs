@@ -81,11 +81,14 @@ mod tests {
 
     #[test]
     fn summaries_come_as_often_as_typed() {
-        let every = |words: &str| parse(words).map(|args| args.summary.every(true));
+        let every = |words: &str| {
+            let args = parse(words)?;
+            args.summary.every(true).map_err(|error| error.to_string())
+        };
         let minute = Duration::from_secs(60);
-        assert_eq!(every("paddr"), Ok(Ok(None)));
-        assert_eq!(every("--summary paddr"), Ok(Ok(Some(minute))));
-        let ten = Ok(Ok(Some(Duration::from_secs(10))));
+        assert_eq!(every("paddr"), Ok(None));
+        assert_eq!(every("--summary paddr"), Ok(Some(minute)));
+        let ten = Ok(Some(Duration::from_secs(10)));
         assert_eq!(every("--summary --every 10 paddr"), ten);
         for (words, says) in [
             ("--every 10s paddr", "--summary"),
@@ -94,7 +97,10 @@ mod tests {
             ("--summary --max-cpu 1% paddr", "--max-cpu"),
             ("--summary --snapshot 1 2 paddr", "--snapshot"),
             ("--summary --age 1 2 paddr", "--age"),
-            ("--summary --schemes_target_regions paddr", "--schemes_target_regions"),
+            (
+                "--summary --schemes_target_regions paddr",
+                "--schemes_target_regions",
+            ),
         ] {
             let error = every(words).unwrap_err();
             assert!(error.contains(says), "{words}: {error}");

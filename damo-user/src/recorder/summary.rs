@@ -231,12 +231,7 @@ static NOTHING: &Summary = &Summary {
 };
 
 /// What was counted between two looks, number by number; zeros are left out.
-fn rows(
-    before: &Summary,
-    now: &Summary,
-    length_ns: u64,
-    out: &mut impl FnMut(Figure, u32, u64),
-) {
+fn rows(before: &Summary, now: &Summary, length_ns: u64, out: &mut impl FnMut(Figure, u32, u64)) {
     let mut tell = |figure, step, value| {
         if value > 0 {
             out(figure, step, value);
@@ -268,7 +263,7 @@ fn pages(before: u64, now: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Tuned;
+    use crate::model::{Intervals, Tuned};
 
     const TARGET: TargetKey = TargetKey {
         kdamond: 7,
@@ -367,7 +362,11 @@ mod tests {
             time_ns,
             what: Known::Tuned(Tuned {
                 kdamond,
-                intervals: crate::model::Intervals::default(),
+                intervals: Intervals {
+                    sample_us: 1,
+                    aggr_us: 20,
+                    update_us: 1000,
+                },
             }),
         };
         for (time_ns, kdamond) in [(1, 7), (2, 8), (3, 7)] {

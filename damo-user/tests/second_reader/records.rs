@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use damo_user::model::{
-    Applied, CpuTime, Extra, Figure, Gap, Happened, Happening, Intervals, Item, Known, LossCause, Mapping,
-    Meta, Note, Ops, Origin, ProcessMemory, Quota, Region, SchemeCounts, Summed, SystemMemory, TargetInfo,
-    TargetKey, Tuned,
+    Applied, CpuTime, Extra, Figure, Gap, Happened, Happening, Intervals, Item, Known, LossCause,
+    Mapping, Meta, Note, Ops, Origin, ProcessMemory, Quota, Region, SchemeCounts, Summed,
+    SystemMemory, TargetInfo, TargetKey, Tuned,
 };
 use damo_user::store::{Options, Writer};
 use serde_json::json;
