@@ -34,4 +34,5 @@ mod recorder;
 mod rotation;
 mod service;
 mod snapshots;
+mod summary;
 mod timing;

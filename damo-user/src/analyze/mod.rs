@@ -7,6 +7,7 @@ mod heat;
 mod info;
 mod loss;
 mod per_target;
+mod summary;
 mod wss;
 
 pub use distribution::Distribution;
@@ -16,4 +17,5 @@ pub use heat::{Heat, HeatError, HeatMap, HeatSpec, MAX_PIXELS};
 pub use info::{Info, IntervalsFrom, MemoryOver, TargetCounts};
 pub use loss::Losses;
 pub use per_target::PerTarget;
+pub use summary::{Digest, Summaries, working_set_of};
 pub use wss::{SortBy, TargetWss, Wss, WssSpec, collapse};

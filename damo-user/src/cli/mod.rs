@@ -21,6 +21,7 @@ mod snapshot;
 mod start;
 mod status;
 mod stop;
+mod summary;
 mod sysinfo;
 mod target;
 mod tune;

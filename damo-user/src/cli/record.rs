@@ -13,6 +13,7 @@ use super::request::{Request, RequestArgs};
 use super::rotate::RotateArgs;
 use super::service::ServiceArgs;
 use super::snapshot::SnapshotArgs;
+use super::summary::SummaryArgs;
 use super::{Outcome, UsageError};
 use crate::control::{Module, System, others};
 use crate::model::units::{self, TimeUnit};
@@ -78,6 +79,9 @@ pub struct Args {
     #[command(flatten)]
     service: ServiceArgs,
 
+    #[command(flatten)]
+    pub(super) summary: SummaryArgs,
+
     /// Permissions of the file, octal
     #[arg(
         long = "output_permission",
@@ -134,6 +138,7 @@ pub fn run(mut args: Args, stdout: &mut dyn Write) -> Result<Outcome> {
         Scope::Ongoing(_) => None,
     });
     let plan = args.plan(filters)?;
+    let is_summary = plan.summary.is_some();
     let debug = plan.tap.debug;
     let report = match (snapshots, scope) {
         (Some(snapshots), Scope::Ours(ours)) => {
@@ -152,7 +157,7 @@ pub fn run(mut args: Args, stdout: &mut dyn Write) -> Result<Outcome> {
             counted.wakeups,
         );
     }
-    summarize(&out, &report);
+    summarize(&out, &report, is_summary);
     Ok(match report {
         Report {
             ended: Ended::SwitchedOff,
@@ -170,11 +175,12 @@ pub fn run(mut args: Args, stdout: &mut dyn Write) -> Result<Outcome> {
 }
 
 /// What a recording came to, in a line.
-fn summarize(out: &std::path::Path, report: &Report) {
+fn summarize(out: &std::path::Path, report: &Report, is_summary: bool) {
     let stats = &report.stats;
     tell(format_args!(
-        "{}: {} snapshots, {} region samples, {} in {:.1} s, {} lost{}",
+        "{}: {}{} snapshots, {} region samples, {} in {:.1} s, {} lost{}",
         out.display(),
+        if is_summary { "a summary of " } else { "" },
         units::format_number(stats.snapshots),
         units::format_number(stats.samples),
         units::format_size(stats.bytes as f64),
@@ -244,9 +250,11 @@ impl Args {
     }
 
     fn plan(self, filters: Filters) -> Result<Plan> {
-        let what = self.do_record.choice();
+        let what = self.do_record.choice(self.summary.is_wanted());
+        let summary = self.summary.every(what.access)?;
         Ok(Plan {
             filters,
+            summary,
             access: what.access,
             around: what.around,
             cpu_profile: what.cpu_profile,
@@ -258,6 +266,7 @@ impl Args {
             timeout: self.timeout,
             tap: source::Options {
                 ring_bytes: self.ring,
+                summary: summary.is_some(),
                 debug: self.debug_bpf,
                 wanted: source::Wanted {
                     applied: self.schemes_target_regions,

@@ -3,6 +3,7 @@
 mod args;
 mod heats;
 mod raw;
+mod summary;
 mod wss;
 
 use std::io::Write;
@@ -11,8 +12,8 @@ use std::path::Path;
 pub use args::Args;
 use args::Kind;
 
-use super::Outcome;
 use super::watch::Watch;
+use super::{Outcome, UsageError};
 use crate::analyze::Losses;
 use crate::model::{Item, Record, Snapshot};
 use crate::render::loss_line;
@@ -35,6 +36,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         Kind::Raw(args) => raw::run(&args, out)?,
         Kind::Heats(args) => heats::run(&args, out)?,
         Kind::Wss(args) => wss::run(&args, out)?,
+        Kind::Summary(args) => summary::run(&args, out)?,
         Kind::Damon(args) => return super::status::run(&args, out),
         Kind::RecordInfo(args) => return super::record_info::run(&args, out),
         Kind::Sysinfo(args) => return super::sysinfo::run(&args, out),
@@ -58,6 +60,19 @@ fn opened(path: &Path) -> anyhow::Result<Watch> {
         tell(format_args!(
             "damo: recorded with {filters}: other regions are not in the record"
         ));
+    }
+    Ok(record)
+}
+
+/// As [`opened`], for what takes regions.
+fn opened_with_regions(path: &Path) -> anyhow::Result<Watch> {
+    let record = opened(path)?;
+    if record.meta().summary_ns.is_some() {
+        return Err(UsageError(format!(
+            "{}: a summary, which has no regions: see damo report summary and damo report wss, or record without --summary",
+            path.display()
+        ))
+        .into());
     }
     Ok(record)
 }

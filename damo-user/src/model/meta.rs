@@ -180,6 +180,9 @@ pub struct Meta {
     /// What was left out while recording: filters, each as it was typed.
     #[serde(skip_serializing_if = "is_default")]
     pub filters: Vec<String>,
+    /// It has no snapshots, but a summary so often, in nanoseconds.
+    #[serde(skip_serializing_if = "is_default")]
+    pub summary_ns: Option<u64>,
     /// The tracepoint's `format` text, that says how events were decoded.
     pub event_format: String,
     /// Wall clock at the record's start, nanoseconds since 1970.

@@ -295,6 +295,7 @@ impl Plan {
             intervals: context.and_then(Context::fixed_intervals),
             nr_regions: context.map(|context| (context.nr_regions.min, context.nr_regions.max)),
             filters: self.filters.typed.clone(),
+            summary_ns: (self.summary).map(|every| every.as_nanos() as u64),
             ..Meta::default()
         }
     }

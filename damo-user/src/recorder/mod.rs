@@ -26,6 +26,7 @@ mod sieve;
 mod snapshots;
 mod spool;
 pub mod status;
+mod summary;
 mod targets;
 mod teller;
 
@@ -92,6 +93,8 @@ pub struct Plan {
     pub filters: Filters,
     /// Whether regions are recorded at all.
     pub access: bool,
+    /// Summaries instead of regions, and how often.
+    pub summary: Option<Duration>,
     /// What else is looked at.
     pub around: around::Choice,
     /// `perf record` beside it.

@@ -189,7 +189,7 @@ impl Pump {
                     self.keeper.outlet.record.tick(clock::monotonic_ns());
                     self.keeper.outlet.record.check_disk()?;
                     if progress.is_due() {
-                        let stats = self.keeper.outlet.record.stats();
+                        let stats = self.keeper.outlet.stats();
                         progress.draw(
                             self.started.elapsed(),
                             stats.snapshots,
@@ -254,7 +254,7 @@ impl Pump {
     fn tell(&mut self, how: fn(&mut Teller, &Going<'_>)) -> Result<(), RecordError> {
         let counters = self.counters()?;
         let outlet = &self.keeper.outlet;
-        let stats = outlet.record.stats();
+        let stats = outlet.stats();
         let infos = self.keeper.kdamonds.infos().into_iter();
         let said = format!(
             "{} region samples, {} lost, {} bytes",
@@ -285,6 +285,10 @@ impl Pump {
     /// How often to look at the ring without being notified: seldom enough to
     /// cost nothing, often enough for a frame to be written within its second.
     fn tick(&self) -> Duration {
+        if self.keeper.outlet.summary.is_some() {
+            // Nothing waits in the ring for long that cannot wait.
+            return ASK;
+        }
         let infos = self.keeper.kdamonds.infos();
         let aggr_us = infos
             .iter()
@@ -337,7 +341,35 @@ impl Pump {
         for pid in keeper.outlet.see_ends() {
             self.tap.unfollow(pid)?;
         }
+        if let Some(summary) = &mut keeper.outlet.summary {
+            summary.mark(self.tap.summaries())?;
+        }
         keeper.outlet.record.check_disk()
+    }
+
+    /// Writes what the program has counted, if it is time for that: of each
+    /// kdamond, or of one that is gone. Gives whether it is time for everything
+    /// that comes as often.
+    fn sum_up(&mut self, last: Option<u32>, now_ns: u64) -> Result<bool, RecordError> {
+        let Keeper {
+            assembler,
+            outlet,
+            kdamonds,
+            ..
+        } = &mut self.keeper;
+        let time = match &outlet.summary {
+            None => return Ok(true),
+            Some(summary) if last.is_none() && !summary.is_due(now_ns) => return Ok(false),
+            Some(summary) => (summary.since_ns(), now_ns),
+        };
+        for tid in last.map_or_else(|| kdamonds.tids(), |tid| vec![tid]) {
+            let counters = self.tap.counters(tid)?;
+            let mut write = |item| outlet.item(item);
+            assembler.reconcile(tid, &counters, time, &mut write);
+        }
+        let takes = |tid| kdamonds.takes(tid);
+        outlet.sum_up(last, now_ns, self.tap.summaries(), takes)?;
+        Ok(true)
     }
 
     /// Has DAMON watch what the watched processes have begun.
@@ -385,6 +417,7 @@ impl Pump {
             }
             self.tap.forget(tid)?;
         }
+        let is_time = self.sum_up(None, now)?;
         for target in self.keeper.kdamonds.look_again() {
             follow(&mut self.tap, &target)?;
             self.keeper.outlet.add_target(target);
@@ -412,13 +445,17 @@ impl Pump {
         if outlet.level().has_side_information() {
             let (pids, tids) = (outlet.targets.pids(), self.keeper.kdamonds.tids());
             let mut write = |note| outlet.record.item(&Item::Note(note));
-            self.aside.look(now, pids, tids, &mut write);
+            match is_time {
+                true => self.aside.look(now, pids, tids, &mut write),
+                false => self.aside.collect(&mut write),
+            }
         }
         Ok(())
     }
 
     /// Ends a kdamond's part, with what the program counted of it.
     fn finish(&mut self, tid: u32, now_ns: u64) -> Result<(), RecordError> {
+        self.sum_up(Some(tid), now_ns)?;
         let counters = self.tap.counters(tid)?;
         self.counted = sum(&self.counted, &counters);
         self.keeper.finish(tid, &counters, now_ns);
@@ -457,8 +494,13 @@ impl Pump {
     /// Closes the record, and waits for the disk.
     pub fn close(self) -> Result<Stats, RecordError> {
         let outlet = self.keeper.outlet;
-        let seen = (self.counted.seen > 0).then(|| outlet.expected(self.counted.seen));
-        outlet.record.close(seen)
+        let seen = (self.counted.seen > 0 && outlet.summary.is_none())
+            .then(|| outlet.expected(self.counted.seen));
+        let totals = outlet.summary.map(|it| it.totals()).unwrap_or_default();
+        let mut stats = outlet.record.close(seen)?;
+        stats.snapshots = stats.snapshots.saturating_add(totals.snapshots);
+        stats.samples = stats.samples.saturating_add(totals.regions);
+        Ok(stats)
     }
 }
 

@@ -6,7 +6,9 @@
 use crate::export_common;
 
 use damo_user::export::{COLUMNS, Filter, Kind, write_csv};
-use damo_user::model::{Applied, Item, Known, Mapping, Meta, Note, SchemeCounts, Snapshot, Tuned};
+use damo_user::model::{
+    Applied, Figure, Item, Known, Mapping, Meta, Note, SchemeCounts, Snapshot, Summed, Tuned,
+};
 use export_common::read::*;
 use export_common::*;
 use parquet::file::reader::FileReader;
@@ -224,12 +226,19 @@ fn notes_are_lines_of_ndjson_alone() {
         sz_applied: 8192,
         ..SchemeCounts::default()
     };
+    let summed = Summed {
+        target: key(41, 3),
+        figure: Figure::Idle,
+        step: 9,
+        value: 10,
+    };
     record.items = [
         Known::Clock(5),
         Known::Mapping(mapping),
         Known::Tuned(tuned),
         Known::Applied(applied),
         Known::Scheme(counts),
+        Known::Summed(summed),
     ]
     .map(|what| {
         Item::Note(Note {
@@ -245,7 +254,9 @@ fn notes_are_lines_of_ndjson_alone() {
         .collect();
     assert_eq!(
         types,
-        ["record", "clock", "mapping", "tuned", "applied", "scheme"]
+        [
+            "record", "clock", "mapping", "tuned", "applied", "scheme", "summed"
+        ]
     );
     assert_eq!(lines[1]["wall_ns"], "5");
     assert_eq!(lines[1]["time_ns"], "2000000000");
@@ -256,6 +267,11 @@ fn notes_are_lines_of_ndjson_alone() {
     assert_eq!(lines[4]["target_id"], "18446744073709551615");
     assert_eq!(lines[4]["region"]["start_address"], "4096");
     assert_eq!(lines[5]["sz_applied_bytes"], 8192);
+    assert_eq!(lines[6]["figure"], "pages_by_idle_step");
+    assert_eq!(
+        (&lines[6]["step"], &lines[6]["value"]),
+        (&9.into(), &10.into())
+    );
     assert!(csv(&mut record).1.is_empty());
     assert!(parquet_rows(&parquet_file(&mut record).1).is_empty());
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use damo_user::model::{
-    Applied, CpuTime, Extra, Gap, Happened, Happening, Intervals, Item, Known, LossCause, Mapping,
-    Meta, Note, Ops, Origin, ProcessMemory, Quota, Region, SchemeCounts, SystemMemory, TargetInfo,
-    TargetKey, Tuned,
+    Applied, CpuTime, Extra, Figure, Gap, Happened, Happening, Intervals, Item, Known, LossCause,
+    Mapping, Meta, Note, Ops, Origin, ProcessMemory, Quota, Region, SchemeCounts, Summed,
+    SystemMemory, TargetInfo, TargetKey, Tuned,
 };
 use damo_user::store::{Options, Writer};
 use serde_json::json;
@@ -81,6 +81,15 @@ pub fn notes(time_ns: u64) -> Vec<Item> {
             context: small,
             scheme: 1,
             bytes: n,
+        }));
+        add(Known::Summed(Summed {
+            target: TargetKey {
+                kdamond: small,
+                target_id: n,
+            },
+            figure: Figure::of_code(small as u8),
+            step: small,
+            value: n,
         }));
         add(Known::Happened(Happened {
             kdamond: 5,

@@ -10,8 +10,9 @@
 use std::collections::BTreeMap;
 
 use damo_user::model::{
-    Applied, CpuTime, Extra, Happened, Happening, Intervals, Item, Known, Mapping, Meta, Note,
-    ProcessMemory, Quota, Record, SchemeCounts, SystemMemory, TargetInfo, TargetKey, Tuned,
+    Applied, CpuTime, Extra, Figure, Happened, Happening, Intervals, Item, Known, Mapping, Meta,
+    Note, ProcessMemory, Quota, Record, SchemeCounts, Summed, SystemMemory, TargetInfo, TargetKey,
+    Tuned,
 };
 use damo_user::store::Writer;
 
@@ -78,12 +79,18 @@ fn notes(time_ns: u64) -> Vec<Item> {
             bytes: n,
             ..Quota::default()
         }),
+        Known::Summed(Summed {
+            target,
+            figure: Figure::Idle,
+            step: 3,
+            value: n,
+        }),
     ]
     .map(|what| Item::Note(Note { time_ns, what }))
     .to_vec()
 }
 
-/// META, TARGET, CLOCK, nine kinds of notes, two of DATA, META, INDEX, END.
+/// META, TARGET, CLOCK, ten kinds of notes, two of DATA, META, INDEX, END.
 fn sample() -> Vec<u8> {
     let meta = Meta {
         tool: "damo".to_owned(),
@@ -138,11 +145,13 @@ fn it_is_what_it_should_be() {
         .collect();
     assert_eq!(
         kinds,
-        [1, 2, 5, 9, 10, 11, 12, 13, 14, 15, 16, 17, 3, 3, 1, 6, 7]
+        [
+            1, 2, 5, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 3, 3, 1, 6, 7
+        ]
     );
     assert_eq!(
         held(&file),
-        [0, 0, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 2, 0, 0, 0]
+        [0, 0, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 2, 0, 0, 0]
     );
 }
 

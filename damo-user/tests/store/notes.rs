@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 
 use damo_user::model::{
-    Applied, CpuTime, Extra, Happened, Happening, Intervals, Item, Known, Mapping, Meta, Note,
-    ProcessMemory, Quota, Record, Region, SchemeCounts, SystemMemory, TargetKey, Tuned,
+    Applied, CpuTime, Extra, Figure, Happened, Happening, Intervals, Item, Known, Mapping, Meta,
+    Note, ProcessMemory, Quota, Record, Region, SchemeCounts, Summed, SystemMemory, TargetKey,
+    Tuned,
 };
 use damo_user::store::{Reader, Writer};
 use proptest::prelude::*;
@@ -129,6 +130,14 @@ fn known() -> impl Strategy<Value = Known> {
                 context,
                 scheme,
                 bytes,
+            })
+        ),
+        (pid.clone(), any::<[u64; 2]>(), any::<(u8, u32)>()).prop_map(
+            |(kdamond, [target_id, value], (figure, step))| Known::Summed(Summed {
+                target: TargetKey { kdamond, target_id },
+                figure: Figure::of_code(figure),
+                step,
+                value,
             })
         ),
         (pid, any::<[u32; 2]>(), any::<[u64; 7]>()).prop_map(

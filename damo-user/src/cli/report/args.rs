@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum, value_parser};
 
+use crate::cli::UsageError;
 use crate::model::units::{TimeUnit, UnitError, parse_size, parse_time_ns};
 use crate::render::TableForm;
 
@@ -22,6 +23,8 @@ pub enum Kind {
     Heats(HeatsArgs),
     /// Distribution of working set sizes
     Wss(WssArgs),
+    /// Working sets, idle times and access rates, also of what record --summary made
+    Summary(SummaryArgs),
     /// The same as `damo record_info`
     #[command(name = "record_info")]
     RecordInfo(crate::cli::record_info::Args),
@@ -123,6 +126,26 @@ pub struct WssArgs {
     pub nr_cols_bar: u16,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct SummaryArgs {
+    /// Records to read
+    #[arg(short, long, num_args = 1.., value_name = "FILE", default_value = "damon.data")]
+    pub input: Vec<PathBuf>,
+    /// Percentiles to print: from START, in steps of STEP, to before STOP
+    #[arg(short, long, num_args = 3, value_names = ["START", "STOP", "STEP"],
+          default_values = ["0", "101", "10"], allow_negative_numbers = true,
+          value_parser = value_parser!(i32).range(-1000..=1000))]
+    pub range: Vec<i32>,
+    /// Print all targets, of all records, as one
+    #[arg(long = "collapse_targets")]
+    pub collapse_targets: bool,
+    /// Print bytes and nanoseconds without units
+    #[arg(long = "raw_number")]
+    pub raw_number: bool,
+    #[command(flatten)]
+    pub form: Form,
+}
+
 /// What a report is printed as; flattened into its options.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Form {
@@ -181,4 +204,20 @@ fn nanoseconds(text: &str) -> Result<u64, UnitError> {
 
 fn microseconds(text: &str) -> Result<u64, UnitError> {
     parse_time_ns(text, TimeUnit::Us)
+}
+
+/// The percentiles of `--range START STOP STEP`; only 0 to 100 exist.
+pub fn percentiles(range: &[i32]) -> Result<Vec<u64>, UsageError> {
+    let usage = |what| UsageError(format!("--range: {what}, as in --range 0 101 25"));
+    let [start, stop, step] = *range else {
+        return Err(usage("give START, STOP and STEP"));
+    };
+    if step == 0 {
+        return Err(usage("STEP must not be 0"));
+    }
+    let in_range = |at: &i32| if step > 0 { *at < stop } else { *at > stop };
+    let values = std::iter::successors(Some(start), |at| Some(at + step)).take_while(in_range);
+    Ok(values
+        .filter_map(|at| u64::try_from(at).ok().filter(|at| *at <= 100))
+        .collect())
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::args::{ColorArg, HeatsArgs, PaletteArg};
-use super::{fold, opened, pair};
+use super::{fold, opened_with_regions, pair};
 use crate::analyze::{Guide, Heat, HeatSpec, Losses, TargetGuide};
 use crate::cli::UsageError;
 use crate::render::{HeatsForm, Palette, write_guide, write_heats, write_picture};
@@ -20,7 +20,7 @@ pub fn run(args: &HeatsArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
     {
         return Err(no_picture_file(file).into());
     }
-    let mut record = opened(&args.input.input)?;
+    let mut record = opened_with_regions(&args.input.input)?;
     let mut guide = Guide::default();
     let losses = fold(&mut record, |snapshot| guide.add(snapshot))?;
     let guides = guide.finish();

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use super::args::RawArgs;
-use super::{for_each, opened, pair};
+use super::{for_each, opened_with_regions, pair};
 use crate::analyze::{Losses, PerTarget};
 use crate::cli::UsageError;
 use crate::export::{ByTarget, Filter, Whose, weight};
@@ -22,7 +22,7 @@ pub fn run(args: &RawArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
         raw_number: args.raw_number,
         duration_ns,
     };
-    let mut record = opened(&args.input.input)?;
+    let mut record = opened_with_regions(&args.input.input)?;
     if std::io::stdout().is_terminal() {
         record.hide();
     }

@@ -2,11 +2,13 @@
 
 use std::io::Write;
 
-use super::args::{SortArg, WssArgs};
-use super::{fold, opened};
+use super::args::{SortArg, WssArgs, percentiles};
+use super::{for_each, opened};
 use crate::analyze::{Losses, SortBy, Wss, WssSpec, collapse};
 use crate::cli::UsageError;
+use crate::model::{Item, Known, Record};
 use crate::render::{WssForm, write_collapsed_wss, write_wss, write_wss_table};
+use crate::sys::tell::tell;
 
 pub fn run(args: &WssArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
     let percentiles = percentiles(&args.range)?;
@@ -17,7 +19,28 @@ pub fn run(args: &WssArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
         acc_thres: args.acc_thres,
         sz_thres: args.sz_thres,
     });
-    let losses = fold(&mut record, |snapshot| wss.add(snapshot))?;
+    let is_summary = record.meta().summary_ns.is_some();
+    if is_summary {
+        args.check_for_summary()?;
+        tell(format_args!(
+            "damo: {}: a summary: working sets of all its snapshots, to within a 16th",
+            args.input.input.display()
+        ));
+    }
+    let mut losses = Losses::default();
+    for_each(&mut record, |item| {
+        losses.add(item);
+        match item {
+            Item::Snapshot(snapshot) => wss.add(snapshot),
+            Item::Note(note) => {
+                if let Known::Summed(summed) = &note.what {
+                    wss.add_summed(summed);
+                }
+            }
+            Item::Gap(_) => {}
+        }
+        Ok(())
+    })?;
     let sort_by = match args.sortby {
         SortArg::Time => SortBy::Time,
         SortArg::Size => SortBy::Size,
@@ -39,18 +62,22 @@ pub fn run(args: &WssArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
     Ok(losses)
 }
 
-/// The percentiles of `--range START STOP STEP`; only 0 to 100 exist.
-fn percentiles(range: &[i32]) -> Result<Vec<u64>, UsageError> {
-    let usage = |what| UsageError(format!("--range: {what}, as in --range 0 101 25"));
-    let [start, stop, step] = *range else {
-        return Err(usage("give START, STOP and STEP"));
-    };
-    if step == 0 {
-        return Err(usage("STEP must not be 0"));
+impl WssArgs {
+    /// What takes regions, or their order in time, is not to be had of a summary.
+    fn check_for_summary(&self) -> Result<(), UsageError> {
+        let asked = [
+            ("--acc_thres", self.acc_thres != 1),
+            ("--sz_thres", self.sz_thres > 1),
+            ("--work_time", self.work_time_ns > 1000),
+            ("--sortby time", matches!(self.sortby, SortArg::Time)),
+            ("--collapse_targets", self.collapse_targets),
+        ];
+        match asked.iter().find(|(_, asked)| *asked) {
+            Some((option, _)) => Err(UsageError(format!(
+                "{option}: {} is a summary, which counts the working sets of snapshots, without their regions and times: leave it out, or record without --summary",
+                self.input.input.display()
+            ))),
+            None => Ok(()),
+        }
     }
-    let in_range = |at: &i32| if step > 0 { *at < stop } else { *at > stop };
-    let values = std::iter::successors(Some(start), |at| Some(at + step)).take_while(in_range);
-    Ok(values
-        .filter_map(|at| u64::try_from(at).ok().filter(|at| *at <= 100))
-        .collect())
 }
