@@ -31,7 +31,7 @@ fn snapshot(i: u64) -> Item {
 
 /// A record that has its name.
 fn begun(path: &Path, rotation: Option<Rotation>) -> Destination {
-    let place = Place::create(path, 0o600, None, rotation).unwrap();
+    let place = Place::create(path, 0o600, None, rotation, false).unwrap();
     let mut record = Destination::begin(place, &Meta::default()).unwrap();
     assert!(!path.exists(), "nothing is there yet");
     record.keep().unwrap();
