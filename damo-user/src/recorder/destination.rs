@@ -180,6 +180,11 @@ impl Destination {
         self.options.segment
     }
 
+    /// From now on, waits for the disk rather than lose anything.
+    pub fn wait_for_room(&self) {
+        self.disks.iter().for_each(DiskState::wait_for_room);
+    }
+
     /// How many files this recording has begun.
     pub fn files(&self) -> u64 {
         let first = self.segments.as_ref().map_or(0, |segments| segments.first);
