@@ -45,6 +45,8 @@ enum What {
     },
     /// Mappings, memory and CPU time: what a look at them costs
     Around,
+    /// A recorder without the kernel: events it takes, and its memory
+    Stress,
 }
 
 /// Runs the subcommand.
@@ -53,6 +55,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         What::Record { seconds, rounds } => (seconds, rounds),
         What::Store { parts } => return native("store", parts),
         What::Around => return native("around", &[]),
+        What::Stress => return native("stress", &[]),
     };
     let cache = Cache::open()?;
     let mut bring = guest::binaries(true)?;

@@ -248,6 +248,11 @@ fn guests(steps: &mut Steps, myself: &Path, lines: &[String], repeat: u32) {
         steps.step("guest 6.1-debugfs: tests", || {
             guest(myself, built::LINE, &DEBUGFS_TESTS, &[], GUEST_TIMEOUT)
         });
+        // What takes its time: recorders that run for long, or are stopped for long.
+        steps.step(&format!("guest {newest}: soak"), || {
+            let soak = ["--include-ignored", "soak::", "faults::a_stopped"];
+            guest(myself, newest, &soak, &SOAK, SOAK_TIMEOUT)
+        });
         // The kernel whose BUG damo must not run into.
         steps.step("guest 6.17: 1000 rounds of races", || {
             guest(
@@ -263,11 +268,13 @@ fn guests(steps: &mut Steps, myself: &Path, lines: &[String], repeat: u32) {
 
 /// Tests that no kernel's DAMON makes a difference to: the oldest one's guest,
 /// which has the fewest others, runs them, and in release-check all.
-const SAME_ANYWHERE: [&str; 8] = [
+const SAME_ANYWHERE: [&str; 10] = [
     "--skip",
     "badinput::",
     "--skip",
     "endings::",
+    "--skip",
+    "faults::",
     "--skip",
     "process::",
     "--skip",
@@ -293,6 +300,12 @@ const SAME_BETWEEN: [&str; 12] = [
 
 /// What a kernel with both of DAMON's interfaces proves.
 const DEBUGFS_TESTS: [&str; 3] = ["debugfs::", "lifecycle::", "ownership::"];
+
+/// How long the soak takes, and how long a recorder is stopped.
+const SOAK: [&str; 3] = ["env", "DAMO_SOAK_SECONDS=600", "DAMO_STOPPED_SECONDS=30"];
+
+/// For ten minutes, and reading what was recorded.
+const SOAK_TIMEOUT: &str = "1800";
 
 /// For a thousand rounds, about a second each.
 const ROUNDS_TIMEOUT: &str = "3600";

@@ -17,5 +17,5 @@ pub use note::{
 };
 pub use printable::printable;
 pub use record::{About, Items, ReadError, Record, touches};
-pub use snapshot::{Extra, Gap, Item, LossCause, Region, Snapshot, TargetKey};
+pub use snapshot::{Extra, Gap, Item, LossCause, Region, Snapshot, TargetKey, shifted};
 pub use summed::{Figure, Summed};

@@ -41,6 +41,16 @@ pub enum Known {
     Summed(Summed),
 }
 
+impl Known {
+    /// Another time by the record's clock that it tells.
+    pub fn time_ns(&mut self) -> Option<&mut u64> {
+        match self {
+            Known::Happened(it) if it.what == Happening::Silent => Some(&mut it.value),
+            _ => None,
+        }
+    }
+}
+
 /// A mapping of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {

@@ -94,7 +94,7 @@ pub fn begin_ours(
     let aside = plan.give_up_the_rest(system, caller, run_as.is_some() && ours.command.is_some());
     let record = Destination::begin(place, &meta)?;
     let children = match tids.as_slice() {
-        [tid] if with_children => Some(Children::new(params, *tid)),
+        [tid] if with_children => Some(Children::new(params.clone(), *tid)),
         _ => None,
     };
     let parts = Parts {
@@ -106,6 +106,7 @@ pub fn begin_ours(
         aside,
         teller: Teller::new(plan, system),
         meta,
+        params: Some(params),
     };
     Ok(Begun {
         session: Some(session),
@@ -174,6 +175,7 @@ pub fn begin_ongoing(
         aside,
         teller: Teller::new(plan, system),
         meta,
+        params: None,
     };
     Ok(Begun {
         session: None,
@@ -212,7 +214,8 @@ fn add_descendants(params: &mut Params) {
     }
 }
 
-fn info_of(context: &Context, index: usize, tid: u32) -> KdamondInfo {
+/// What is known of a kdamond of ours.
+pub fn info_of(context: &Context, index: usize, tid: u32) -> KdamondInfo {
     KdamondInfo {
         tid,
         name: format!("kdamond {index}"),
@@ -243,7 +246,13 @@ impl Plan {
     /// The file or folder, which has no name yet.
     pub(super) fn place(&self, caller: Option<&Caller>) -> Result<Place, RecordError> {
         let owner = caller.map(Caller::owner);
-        Ok(Place::create(&self.out, self.mode, owner, self.rotation)?)
+        Ok(Place::create(
+            &self.out,
+            self.mode,
+            owner,
+            self.rotation,
+            self.service,
+        )?)
     }
 
     /// Starts what makes a profile, if one is wanted.

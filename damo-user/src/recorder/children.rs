@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// What a target watches whose process is gone: a commit looks every process up,
 /// numbers of targets must stay, and kthreadd has no memory.
-const STAND_IN: u32 = 2;
+pub const STAND_IN: u32 = 2;
 
 /// Most targets of a kdamond. Each costs it a part of its regions.
 const MOST: usize = 1024;
@@ -55,6 +55,16 @@ impl Children {
             pause: PAUSE.max(aggregations),
             told: false,
         }
+    }
+
+    /// With what the kdamond runs now.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Another thread has taken the kdamond's place.
+    pub fn move_to(&mut self, kdamond: u32) {
+        self.kdamond = kdamond;
     }
 
     /// A followed process has begun this one.

@@ -9,6 +9,7 @@
 pub mod around;
 mod aside;
 mod begin;
+mod behind;
 mod children;
 pub mod cpu_budget;
 mod destination;
@@ -45,6 +46,7 @@ use crate::sys::command_line::CommandLine;
 use crate::watch::{self, Signals, Watched};
 
 use begin::{Begun, begin_ongoing, begin_ours, targets_of};
+pub use behind::Behind;
 pub use error::RecordError;
 pub use kdamonds::Which;
 use profile::Profile;

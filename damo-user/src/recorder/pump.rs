@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use damo_ebpf::Kdamond;
 use tokio::time::MissedTickBehavior;
 
+mod revival;
+
 use super::RecordError;
 use super::aside::Aside;
 use super::children::Children;
@@ -17,12 +19,15 @@ use super::progress::Progress;
 use super::status::Recorded;
 use super::teller::{Going, Teller};
 use crate::control::Session;
+use crate::control::params::Params;
 use crate::model::{Happening, Item, Meta, TargetInfo};
 use crate::source::{Assembler, SourceError, Tap};
 use crate::store::Stats;
 use crate::sys::readiness::Readiness;
 use crate::sys::{clock, own};
 use crate::watch::{Ends, Signals, after};
+
+use revival::Revival;
 
 /// What ended a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +59,10 @@ pub struct Pump {
     budget: Option<Budget>,
     /// Waits for DAMON when it is off.
     service: bool,
+    /// Of a service with a DAMON of its own.
+    revival: Option<Revival>,
+    /// Our kdamonds' threads, in order.
+    ours: Vec<u32>,
     /// Of kdamonds that are gone.
     counted: Kdamond,
     untold: u64,
@@ -75,13 +84,18 @@ pub struct Parts {
     pub teller: Teller,
     /// What the record says about itself so far.
     pub meta: Meta,
+    /// With what a DAMON of our own was switched on.
+    pub params: Option<Params>,
 }
 
 impl Pump {
     /// `max_cpu`: the share of a processor that may be used.
     pub fn new(parts: Parts, service: bool, max_cpu: Option<f64>) -> Pump {
+        let params = parts.params.filter(|_| service);
         Pump {
             tap: parts.tap,
+            revival: params.map(Revival::new),
+            ours: parts.kdamonds.tids(),
             keeper: Keeper::new(parts.assembler, parts.outlet, parts.kdamonds),
             children: parts.children,
             aside: parts.aside,
@@ -147,6 +161,9 @@ impl Pump {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut asked = Instant::now();
         let mut progress = Progress::new();
+        if let (Some(_), Some(session)) = (&self.revival, session.as_deref_mut()) {
+            session.remember();
+        }
         let ended = loop {
             tokio::select! {
                 // In this order, so that Ctrl-C, which a terminal sends to the
@@ -181,6 +198,7 @@ impl Pump {
                     if asked.elapsed() >= ASK {
                         asked = Instant::now();
                         self.look_around()?;
+                        self.revive(session.as_deref_mut())?;
                         if let Some(ended) = self.is_damon_off(session.as_deref()) {
                             break ended;
                         }
@@ -275,7 +293,7 @@ impl Pump {
                 .collect(),
             targets: outlet.targets.len(),
             level: outlet.level(),
-            segments: u64::from(outlet.record.segment()) + 1,
+            segments: outlet.record.files(),
             said: &said,
         };
         how(&mut self.teller, &going);
@@ -389,6 +407,10 @@ impl Pump {
         let Ok((added, gone)) = children.add(session, &self.keeper.outlet.targets) else {
             return Ok(());
         };
+        if self.revival.is_some() {
+            // Of what the files say now, this is ours.
+            session.remember();
+        }
         for target in added {
             follow(&mut self.tap, &target)?;
             self.keeper.outlet.add_target(target);
@@ -412,6 +434,7 @@ impl Pump {
             self.finish(tid, now)?;
             let outlet = &mut self.keeper.outlet;
             outlet.happened(now, tid, None, Happening::Ended, 0);
+            outlet.record.forget(tid);
             if !self.keeper.kdamonds.are_ours() {
                 outlet.targets.forget(tid);
             }
@@ -441,6 +464,10 @@ impl Pump {
         let segment = outlet.record.segment();
         if std::mem::replace(&mut self.segment, segment) != segment {
             self.aside.write_again();
+            // What is gone is in the segments before.
+            let now = self.keeper.kdamonds.tids();
+            self.meta.kdamonds.retain(|it| now.contains(&it.tid));
+            self.meta.targets.retain(|it| now.contains(&it.kdamond));
         }
         if outlet.level().has_side_information() {
             let (pids, tids) = (outlet.targets.pids(), self.keeper.kdamonds.tids());

@@ -176,6 +176,21 @@ impl Targets {
         self.known.retain(|key, _| key.kdamond != kdamond);
     }
 
+    /// Another kdamond has taken the place of one, with the same targets; gives them.
+    pub fn move_to(&mut self, from: u32, to: u32) -> Vec<TargetInfo> {
+        let of_from: Vec<TargetKey> = self.known.keys().copied().collect();
+        let mut moved = Vec::new();
+        for key in of_from.into_iter().filter(|key| key.kdamond == from) {
+            if let Some(mut target) = self.known.remove(&key) {
+                target.info.kdamond = to;
+                moved.push(target.info.clone());
+                let kdamond = to;
+                self.known.insert(TargetKey { kdamond, ..key }, target);
+            }
+        }
+        moved
+    }
+
     /// Those that have another name since it was asked last: a process gets one
     /// with `exec`, as `sh -c 'exec …'` does at its start.
     pub fn renamed(&mut self) -> Vec<TargetInfo> {

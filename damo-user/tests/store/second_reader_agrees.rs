@@ -9,11 +9,11 @@
 )]
 
 use damo_user::model::Item;
-use damo_user::store::segment_name;
+use damo_user::store::{Segments, segment_name};
 
 use crate::second_reader;
 use crate::store_sample;
-use second_reader::records::{notes, split, varied, write};
+use second_reader::records::{notes, segment, split, varied, write};
 use second_reader::{Folder, compare};
 use store_sample::{HEADER, frames, sample, seal, snapshot};
 
@@ -178,4 +178,41 @@ fn segments_in_a_folder() {
     folder.put(".segment-00000003.damo.compact", b"half");
     folder.put("segment-4.damo", b"of somebody else");
     compare(&[folder.0.path().to_owned()], None);
+}
+
+/// Recordings that follow each other in a folder, over several boots.
+#[test]
+fn recordings_in_a_folder() {
+    let folder = Folder::new();
+    let put = |number, recording, boot, times, finish| {
+        let bytes = segment(number, recording, boot, times, finish);
+        folder.put(&segment_name(number), &bytes);
+    };
+    let path = [folder.0.path().to_owned()];
+    put(4, 1, 1, [1_000_000, 50_000], true);
+    put(5, 2, 2, [2_000_000, 100], true);
+    put(6, 3, 3, [3000, 90_000], true);
+    let (first, second, third) = (50_000, 1_050_000, 1_053_000);
+    for time in [
+        0..first,
+        first + 500..second + 500,
+        second + 500..third + 500,
+        third - 100..u64::MAX,
+    ] {
+        compare(&path, Some(time));
+    }
+    compare(&path, None);
+    // The same boot; killed, and gone on with.
+    put(5, 2, 1, [1_010_000, 60_000], false);
+    put(6, 3, 1, [1_020_000, 70_000], true);
+    compare(&path, None);
+    // Another boot; then one with a clock that was set back; then one that is not known.
+    put(7, 4, 2, [2_000_000, 100], false);
+    put(8, 4, 2, [2_000_500, 600], true);
+    put(10, 5, 3, [3000, 20], true);
+    compare(&path, None);
+    // A recording that was over already.
+    put(11, 4, 2, [2_100_000, 9000], true);
+    let error = Segments::open(&path[0]).unwrap_err().to_string();
+    assert!(error.contains("segment-00000011.damo"), "{error}");
 }

@@ -12,7 +12,8 @@ use std::io::Cursor;
 use std::path::Path;
 
 use damo_user::model::{
-    Gap, Intervals, Item, Known, LossCause, Meta, Note, Record, Snapshot, Tuned, touches,
+    Gap, Intervals, Item, Known, LossCause, Meta, Note, Record, Snapshot, TargetInfo, Tuned,
+    touches,
 };
 use damo_user::store::{
     Options, Reader, Segments, Writer, compact, is_worth_compacting, segment_name, segment_number,
@@ -184,13 +185,103 @@ fn a_segment_that_cannot_be_read_costs_only_itself() {
 }
 
 #[test]
+fn recordings_follow_each_other_in_a_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let put = |segment, uuid, boot: &str, times: [u64; 2], items: u64, finish| {
+        let options = Options {
+            uuid: Some([uuid; 16]),
+            segment,
+            ..Options::default()
+        };
+        let meta = Meta {
+            tool: format!("segment {segment}"),
+            boot_id: boot.to_owned(),
+            targets: vec![TargetInfo {
+                kdamond: segment,
+                ..TargetInfo::default()
+            }],
+            wall_ns: times[0],
+            mono_ns: times[1],
+            ..Meta::default()
+        };
+        let mut writer = Writer::with_options(Vec::new(), &meta, options).unwrap();
+        for i in 0..items {
+            writer.item(&at(times[1] + i * 100)).unwrap();
+        }
+        match finish {
+            true => drop(writer.finish().unwrap()),
+            false => writer.flush().unwrap(),
+        }
+        fs::write(dir.path().join(segment_name(segment)), writer.into_sink()).unwrap();
+    };
+    let starts = || -> Vec<(u64, bool)> {
+        let mut segments = Segments::open(dir.path()).unwrap();
+        let items = items(&mut segments);
+        let is_gap = |item: &Item| matches!(item, Item::Gap(_));
+        items
+            .iter()
+            .map(|item| (item.times().0, is_gap(item)))
+            .collect()
+    };
+    let [one, two] = [
+        "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+        "3f2504e0-4f89-11d3-9a0c-0305e82c3302",
+    ];
+    put(0, 1, one, [50_000, 1000], 2, true);
+    put(1, 2, one, [52_000, 3000], 2, true);
+    // What was closed lacks nothing, however long nobody recorded.
+    let expected = [1000, 1100, 3000, 3100].map(|start| (start, false));
+    assert_eq!(starts(), expected);
+    // Another boot, by the wall clock; and one whose clock is behind.
+    put(2, 3, two, [60_000, 20], 1, false);
+    put(3, 4, one, [7, 5], 1, true);
+    assert_eq!(starts()[..4], expected);
+    // Of one that was not closed only the beginning is known without reading it.
+    assert_eq!(
+        starts()[4..],
+        [(11_000, false), (11_100, true), (11_000, false)]
+    );
+    let segments = Segments::open(dir.path()).unwrap();
+    assert_eq!(segments.uuid(), Some([4; 16]));
+    assert!(!segments.was_clean());
+    let meta = segments.meta();
+    let kdamonds: Vec<u32> = meta.targets.iter().map(|it| it.kdamond).collect();
+    assert_eq!(kdamonds, [0, 1, 2, 3]);
+    assert_eq!(
+        (meta.tool.as_str(), meta.boot_id.as_str()),
+        ("segment 3", one)
+    );
+    assert_eq!((meta.wall_ns, meta.mono_ns), (50_000, 1000));
+    let mut of_one = segments.clone().recording([2; 16]);
+    assert_eq!(of_one.numbers(), [1]);
+    assert_eq!(items(&mut of_one).len(), 2);
+    // A part in time, on the record's clock.
+    let within = |time: std::ops::Range<u64>| {
+        let mut segments = segments.clone();
+        let items = segments.items_in(time).unwrap();
+        items
+            .filter(|item| matches!(item, Ok(Item::Snapshot(_))))
+            .count()
+    };
+    assert_eq!((within(3000..3050), within(10_990..11_000)), (1, 0));
+    assert_eq!((within(11_050..11_060), within(5..30)), (2, 0));
+}
+
+/// A snapshot of 100 ns.
+fn at(start_ns: u64) -> Item {
+    let mut it = snapshot(0);
+    (it.start_ns, it.end_ns) = (start_ns, start_ns + 100);
+    Item::Snapshot(it)
+}
+
+#[test]
 fn segments_of_two_records_are_refused() {
     let dir = tempfile::tempdir().unwrap();
-    write(dir.path(), &[0], [1; 16]);
+    write(dir.path(), &[0, 2], [1; 16]);
     write(dir.path(), &[1], [2; 16]);
     let error = Segments::open(dir.path()).unwrap_err().to_string();
     assert!(
-        error.contains("segment-00000001.damo") && error.contains("folder of their own"),
+        error.contains("segment-00000002.damo") && error.contains("folder of their own"),
         "{error}"
     );
     let empty = tempfile::tempdir().unwrap();
@@ -199,7 +290,7 @@ fn segments_of_two_records_are_refused() {
     // A file that was renamed is not what its name says.
     fs::rename(
         dir.path().join(segment_name(0)),
-        dir.path().join(segment_name(2)),
+        dir.path().join(segment_name(7)),
     )
     .unwrap();
     assert!(Segments::open(dir.path()).is_err());
