@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum, value_parser};
 
+use crate::cli::color::{ColorOption, PaletteArg};
 use crate::model::units::{TimeUnit, UnitError, parse_size, parse_time_ns};
 use crate::render::TableForm;
 
@@ -81,9 +82,8 @@ pub struct HeatsArgs {
     /// Colours of the picture in the terminal
     #[arg(long = "stdout_heatmap_color", value_enum, default_value = "gray")]
     pub stdout_heatmap_color: PaletteArg,
-    /// When to use colours; auto: in a terminal, unless NO_COLOR is set
-    #[arg(long, value_enum, default_value = "auto")]
-    pub color: ColorArg,
+    #[command(flatten)]
+    pub color: ColorOption,
 }
 
 #[derive(Debug, clap::Args)]
@@ -149,20 +149,6 @@ enum FormArg {
     Json,
     Ndjson,
     Csv,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum PaletteArg {
-    Gray,
-    Flame,
-    Emotion,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum ColorArg {
-    Always,
-    Never,
-    Auto,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
