@@ -17,6 +17,8 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Kind {
+    /// What is accessed, how often and for how long, in many forms
+    Access(Box<super::access::AccessArgs>),
     /// Every snapshot, region by region
     Raw(RawArgs),
     /// Access frequency over time and address
@@ -161,7 +163,7 @@ fn seconds(text: &str) -> Result<u64, UnitError> {
     parse_time_ns(text, TimeUnit::S)
 }
 
-fn nanoseconds(text: &str) -> Result<u64, UnitError> {
+pub fn nanoseconds(text: &str) -> Result<u64, UnitError> {
     parse_time_ns(text, TimeUnit::Ns)
 }
 
