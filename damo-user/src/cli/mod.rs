@@ -1,6 +1,7 @@
 //! The commands: arguments as typed, and thin bodies that call the library.
 
 mod args;
+mod color;
 mod convert;
 mod diagnose;
 pub mod do_record;
