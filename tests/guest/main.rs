@@ -25,6 +25,7 @@ mod files;
 mod kit;
 mod lifecycle;
 mod modules;
+mod monitor;
 mod ongoing;
 mod others;
 mod ownership;

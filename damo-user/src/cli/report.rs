@@ -2,6 +2,7 @@
 
 mod args;
 mod heats;
+mod profile;
 mod raw;
 mod wss;
 
@@ -10,6 +11,7 @@ use std::path::Path;
 
 pub use args::Args;
 use args::Kind;
+pub use profile::hot_functions;
 
 use super::Outcome;
 use super::watch::Watch;

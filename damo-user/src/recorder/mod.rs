@@ -46,7 +46,7 @@ use crate::watch::{self, Signals, Watched};
 use begin::{Begun, begin_ongoing, begin_ours, targets_of};
 pub use error::RecordError;
 pub use kdamonds::Which;
-use profile::Profile;
+pub use profile::Profile;
 pub use pump::Ended;
 pub use retention::Rotation;
 pub use sieve::{Filters, NothingMatches, Sieve};
