@@ -1,5 +1,6 @@
 //! Pure folds over snapshots: no I/O, memory bounded by the result.
 
+pub mod access;
 mod distribution;
 mod group;
 mod guide;

@@ -1,6 +1,7 @@
 //! The commands: arguments as typed, and thin bodies that call the library.
 
 mod args;
+mod color;
 mod completions;
 mod convert;
 mod diagnose;

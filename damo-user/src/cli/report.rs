@@ -1,5 +1,6 @@
 //! `damo report`: one file for each report; what they share is here.
 
+mod access;
 mod args;
 mod heats;
 mod profile;
@@ -34,6 +35,7 @@ fn pair<T: Copy>(values: &Option<Vec<T>>) -> Option<(T, T)> {
 /// The record cannot be read, or nothing of it fits the arguments.
 pub fn run(args: Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let losses = match args.kind {
+        Kind::Access(args) => access::run(&args, out)?,
         Kind::Raw(args) => raw::run(&args, out)?,
         Kind::Heats(args) => heats::run(&args, out)?,
         Kind::Wss(args) => wss::run(&args, out)?,

@@ -1,5 +1,6 @@
 //! Values to text and pictures, in the forms of v1.7.3.
 
+pub mod access;
 mod bars;
 mod color;
 mod guide;

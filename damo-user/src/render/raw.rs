@@ -24,8 +24,9 @@ pub struct RawWriter<'a> {
 }
 
 impl<'a> RawWriter<'a> {
-    /// Prints the head. All other times are relative to `base_ns`, the start
-    /// of the target's first snapshot.
+    /// Prints the head, with where the snapshots come from if that is given. All
+    /// other times are relative to `base_ns`, the start of the target's first
+    /// snapshot.
     ///
     /// # Errors
     /// `out` cannot be written.
@@ -34,9 +35,14 @@ impl<'a> RawWriter<'a> {
         target: TargetKey,
         base_ns: u64,
         form: RawForm,
+        source: Option<&str>,
     ) -> io::Result<Self> {
         let base = time(base_ns, form.raw_number);
-        writeln!(out, "base_time_absolute: {base}\n")?;
+        writeln!(out, "base_time_absolute: {base}")?;
+        if let Some(source) = source {
+            writeln!(out, "data source: {source}")?;
+        }
+        writeln!(out)?;
         Ok(Self {
             out,
             target,

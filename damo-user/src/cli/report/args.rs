@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum, value_parser};
 
+use crate::cli::color::{ColorOption, PaletteArg};
 use crate::model::units::{TimeUnit, UnitError, parse_size, parse_time_ns};
 use crate::render::TableForm;
 
@@ -16,6 +17,8 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Kind {
+    /// What is accessed, how often and for how long, in many forms
+    Access(Box<super::access::AccessArgs>),
     /// Every snapshot, region by region
     Raw(RawArgs),
     /// Access frequency over time and address
@@ -81,9 +84,8 @@ pub struct HeatsArgs {
     /// Colours of the picture in the terminal
     #[arg(long = "stdout_heatmap_color", value_enum, default_value = "gray")]
     pub stdout_heatmap_color: PaletteArg,
-    /// When to use colours; auto: in a terminal, unless NO_COLOR is set
-    #[arg(long, value_enum, default_value = "auto")]
-    pub color: ColorArg,
+    #[command(flatten)]
+    pub color: ColorOption,
 }
 
 #[derive(Debug, clap::Args)]
@@ -152,20 +154,6 @@ enum FormArg {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum PaletteArg {
-    Gray,
-    Flame,
-    Emotion,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum ColorArg {
-    Always,
-    Never,
-    Auto,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum SortArg {
     Time,
     Size,
@@ -175,7 +163,7 @@ fn seconds(text: &str) -> Result<u64, UnitError> {
     parse_time_ns(text, TimeUnit::S)
 }
 
-fn nanoseconds(text: &str) -> Result<u64, UnitError> {
+pub fn nanoseconds(text: &str) -> Result<u64, UnitError> {
     parse_time_ns(text, TimeUnit::Ns)
 }
 

@@ -1,16 +1,16 @@
 //! `damo report heats`: access frequency over time and address.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 
 use anyhow::Context;
 
-use super::args::{ColorArg, HeatsArgs, PaletteArg};
+use super::args::HeatsArgs;
 use super::{fold, opened, pair};
 use crate::analyze::{Guide, Heat, HeatSpec, Losses, TargetGuide};
 use crate::cli::UsageError;
-use crate::render::{HeatsForm, Palette, write_guide, write_heats, write_picture};
+use crate::render::{HeatsForm, write_guide, write_heats, write_picture};
 
 pub fn run(args: &HeatsArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
     if let Some(file) = args
@@ -57,7 +57,8 @@ pub fn run(args: &HeatsArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
     fold(&mut record, |snapshot| heat.add(snapshot))?;
     let map = heat.finish();
     if args.heatmap.is_some() {
-        write_picture(out, &map, args.palette())?;
+        let palette = args.color.palette(args.stdout_heatmap_color);
+        write_picture(out, &map, palette)?;
     } else {
         let form = HeatsForm {
             absolute_time: args.abs_time,
@@ -66,26 +67,6 @@ pub fn run(args: &HeatsArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
         write_heats(out, &map, form)?;
     }
     Ok(losses)
-}
-
-impl HeatsArgs {
-    /// The colours to use; `None` for none.
-    fn palette(&self) -> Option<Palette> {
-        let in_color = match self.color {
-            ColorArg::Always => true,
-            ColorArg::Never => false,
-            // See no-color.org: set and not empty.
-            ColorArg::Auto => {
-                let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-                std::io::stdout().is_terminal() && !no_color
-            }
-        };
-        in_color.then_some(match self.stdout_heatmap_color {
-            PaletteArg::Gray => Palette::Gray,
-            PaletteArg::Flame => Palette::Flame,
-            PaletteArg::Emotion => Palette::Emotion,
-        })
-    }
 }
 
 fn no_picture_file(file: &Path) -> UsageError {
