@@ -23,6 +23,7 @@ mod rotate;
 mod schemes;
 pub mod service;
 mod snapshot;
+mod snapshot_filters;
 mod start;
 mod status;
 mod stop;
