@@ -26,6 +26,7 @@ mod files;
 mod kit;
 mod lifecycle;
 mod modules;
+mod monitor;
 mod ongoing;
 mod others;
 mod ownership;

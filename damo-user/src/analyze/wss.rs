@@ -1,232 +1,275 @@
 //! Distribution of working set sizes.
 
-use std::collections::BTreeMap;
+use super::mappings::{Mappings, Place};
+use super::series::{Room, Series, SeriesSpec, SortBy};
+use super::{Group, Grouping, InUse, Moments, PerTarget, WarmUp, working_set_of};
+use crate::model::{Figure, Item, Known, Snapshot, Summed, TargetKey};
 
-use super::{Grouping, PerTarget, working_set_of};
-use crate::model::{Figure, Region, Snapshot, Summed, TargetKey};
-
-/// What counts as working set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What counts as working set, and how sizes are kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WssSpec {
-    /// How many of a target's first snapshots to leave out: DAMON has not
-    /// found the regions yet.
-    pub exclude_samples: u64,
     /// Length of a unit of work; see [`Grouping`].
     pub work_time_ns: u64,
-    /// Fewest accesses of a region that is in use.
-    pub acc_thres: u32,
-    /// Smallest size of a region that is in use, in bytes.
-    pub sz_thres: u64,
+    /// Which regions are in use.
+    pub in_use: InUse,
+    /// How sizes are kept.
+    pub series: SeriesSpec,
 }
 
-/// Order of the sizes that percentiles are taken from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SortBy {
-    /// As time went by.
-    Time,
-    /// Ascending.
-    Size,
+/// What sizes are of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// A target.
+    Target(TargetKey),
+    /// All targets together.
+    All,
+    /// A mapping.
+    Mapping(Place),
+}
+
+/// Working set sizes of a target, of all of them, or of a mapping.
+#[derive(Clone, Debug)]
+pub struct WssOf {
+    /// Whose they are.
+    pub whose: Whose,
+    /// Bytes; none if every snapshot was left out.
+    pub sizes: Series,
 }
 
 /// Folds snapshots into working set sizes.
 #[derive(Debug)]
 pub struct Wss {
     spec: WssSpec,
-    targets: PerTarget<Progress>,
+    warm_up: WarmUp,
+    room: Room,
+    targets: PerTarget<Target>,
+    kind: Kind,
+    unknown: u64,
+}
+
+/// What becomes of a target's sizes.
+#[derive(Debug)]
+enum Kind {
+    PerTarget,
+    Simultaneous(Moments, Series),
+    ByMapping(ByMapping),
 }
 
 #[derive(Debug)]
-struct Progress {
-    seen: u64,
+struct Target {
     grouping: Grouping,
-    sizes: Vec<u64>,
-    counts: BTreeMap<u64, u64>,
+    sizes: Series,
 }
 
-/// Working set sizes of one target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TargetWss {
-    /// The target.
-    pub target: TargetKey,
-    /// Bytes, in the chosen order; empty if every snapshot was left out.
-    pub sizes: Vec<u64>,
-    /// Of summaries: bytes, ascending, and of how many snapshots.
-    pub counts: Vec<(u64, u64)>,
-}
-
-impl TargetWss {
-    /// Mean of the sizes in bytes; `None` without any.
-    pub fn mean(&self) -> Option<f64> {
-        let (mut sum, mut count) = (0u128, 0u64);
-        for (size, times) in self.runs() {
-            sum = sum.saturating_add(u128::from(size).saturating_mul(times.into()));
-            count = count.saturating_add(times);
-        }
-        (count > 0).then(|| sum as f64 / count as f64)
-    }
-
-    /// The size at a percentile of the order; `None` without any size or
-    /// above 100.
-    pub fn percentile(&self, percentile: u64) -> Option<u64> {
-        if percentile > 100 {
-            return None;
-        }
-        // In floats, as the peer's index is: 29 % of 100 are 28.999...
-        let all = self.runs().fold(0u64, |sum, run| sum.saturating_add(run.1));
-        let index = (percentile as f64 / 100.0 * all as f64) as u64;
-        if self.counts.is_empty() {
-            let index = usize::try_from(index).unwrap_or(usize::MAX);
-            return self.sizes.get(index).or(self.sizes.last()).copied();
-        }
-        let mut upto = 0u64;
-        let mut runs = self.counts.iter();
-        let found = runs.find(|(_, times)| {
-            upto = upto.saturating_add(*times);
-            upto > index
-        });
-        found.or(self.counts.last()).map(|(size, _)| *size)
-    }
-
-    /// Sizes, each with how often it is there.
-    fn runs(&self) -> impl Iterator<Item = (u64, u64)> {
-        let each = self.sizes.iter().map(|size| (*size, 1));
-        each.chain(self.counts.iter().copied())
-    }
+#[derive(Debug)]
+struct ByMapping {
+    mappings: Mappings,
+    sizes: Vec<Series>,
+    /// Of the group at hand, by place.
+    now: Vec<u64>,
 }
 
 impl Wss {
-    /// Starts with nothing.
-    pub fn new(spec: WssSpec) -> Self {
-        Self {
+    /// Of each target.
+    pub fn new(spec: WssSpec, warm_up: WarmUp) -> Wss {
+        Wss {
             spec,
+            warm_up,
+            room: Room::default(),
             targets: PerTarget::default(),
+            kind: Kind::PerTarget,
+            unknown: 0,
+        }
+    }
+
+    /// Of all targets at the same moments.
+    pub fn simultaneous(spec: WssSpec, warm_up: WarmUp) -> Wss {
+        Wss {
+            kind: Kind::Simultaneous(Moments::default(), Series::new(spec.series)),
+            ..Wss::new(spec, warm_up)
+        }
+    }
+
+    /// Of each mapping.
+    pub fn by_mapping(spec: WssSpec, warm_up: WarmUp, mappings: Mappings) -> Wss {
+        Wss {
+            kind: Kind::ByMapping(ByMapping {
+                mappings,
+                sizes: Vec::new(),
+                now: Vec::new(),
+            }),
+            ..Wss::new(spec, warm_up)
+        }
+    }
+
+    /// Takes an item in.
+    pub fn add(&mut self, item: &Item) {
+        match item {
+            Item::Snapshot(snapshot) => self.snapshot(snapshot),
+            Item::Gap(_) => {}
+            Item::Note(note) => match (&mut self.kind, &note.what) {
+                (_, Known::Summed(summed)) => self.summed(summed),
+                (Kind::Simultaneous(moments, _), Known::Happened(happened)) => {
+                    moments.happened(note.time_ns, happened);
+                }
+                (Kind::ByMapping(by), _) => by.mappings.note(note),
+                _ => {}
+            },
         }
     }
 
     /// Takes a snapshot in.
-    pub fn add(&mut self, snapshot: &Snapshot) {
-        let spec = self.spec;
-        let progress = self.of(snapshot.target);
-        progress.seen += 1;
-        if progress.seen <= spec.exclude_samples {
+    pub fn snapshot(&mut self, snapshot: &Snapshot) {
+        let (spec, key) = (self.spec, snapshot.target);
+        let left_out = self.warm_up.leaves_out(key);
+        let target = self.targets.entry(key, || Target {
+            grouping: Grouping::new(spec.work_time_ns),
+            sizes: Series::new(spec.series),
+        });
+        if left_out {
             return;
         }
-        let sizes = &mut progress.sizes;
-        progress
-            .grouping
-            .add(snapshot, |regions| sizes.push(working_set(regions, spec)));
+        let (room, kind, unknown) = (&mut self.room, &mut self.kind, &mut self.unknown);
+        target.grouping.add(snapshot, |group| {
+            let Some(in_use) = spec.in_use.of(&group) else {
+                *unknown += 1;
+                return;
+            };
+            if let Kind::ByMapping(by) = kind {
+                return by.group(
+                    key,
+                    &group,
+                    in_use.map(|r| r.start..r.end),
+                    spec.series,
+                    room,
+                );
+            }
+            let size = in_use.fold(0, |sum: u64, region| sum.saturating_add(region.len()));
+            match kind {
+                Kind::Simultaneous(moments, sizes) => {
+                    if let Some((sum, ns)) = moments.add(key, group.start_ns, group.end_ns, size) {
+                        sizes.push(sum, ns, room);
+                    }
+                }
+                _ => target.sizes.push(size, group.duration_ns(), room),
+            }
+        });
     }
 
     /// Takes a number of a summary in: sizes of all snapshots, to within a step,
     /// whatever else is wanted.
-    pub fn add_summed(&mut self, summed: &Summed) {
+    fn summed(&mut self, summed: &Summed) {
+        let spec = self.spec;
         if summed.figure == Figure::WorkingSet
             && let Some(size) = working_set_of(summed.step as usize)
         {
-            let count = self.of(summed.target).counts.entry(size).or_default();
-            *count = count.saturating_add(summed.value);
+            let target = self.targets.entry(summed.target, || Target {
+                grouping: Grouping::new(spec.work_time_ns),
+                sizes: Series::new(spec.series),
+            });
+            target.sizes.push_times(size, summed.value);
         }
     }
 
-    fn of(&mut self, target: TargetKey) -> &mut Progress {
-        let work_time_ns = self.spec.work_time_ns;
-        self.targets.entry(target, || Progress {
-            seen: 0,
-            grouping: Grouping::new(work_time_ns),
-            sizes: Vec::new(),
-            counts: BTreeMap::new(),
-        })
+    /// Groups of which the threshold could not be told, for lack of intervals.
+    pub fn unknown(&self) -> u64 {
+        self.unknown
     }
 
-    /// Sizes per target, in order of first appearance.
-    pub fn finish(self, sort_by: SortBy) -> Vec<TargetWss> {
-        let targets = self.targets.into_vec().into_iter();
-        targets
-            .map(|(target, progress)| {
-                let mut sizes = progress.sizes;
-                if sort_by == SortBy::Size {
-                    sizes.sort_unstable();
+    /// Which snapshots were left out.
+    pub fn warm_up(&self) -> &WarmUp {
+        &self.warm_up
+    }
+
+    /// Sizes of each target in order of first appearance, of all, or of each mapping.
+    pub fn finish(self) -> Vec<WssOf> {
+        let Wss {
+            mut room,
+            targets,
+            kind,
+            ..
+        } = self;
+        let mut all: Vec<WssOf> = match kind {
+            Kind::PerTarget => (targets.into_vec().into_iter())
+                .map(|(key, target)| WssOf {
+                    whose: Whose::Target(key),
+                    sizes: target.sizes,
+                })
+                .collect(),
+            Kind::Simultaneous(mut moments, mut sizes) => {
+                if let Some((sum, ns)) = moments.end() {
+                    sizes.push(sum, ns, &mut room);
                 }
-                TargetWss {
-                    target,
+                let whose = Whose::All;
+                vec![WssOf { whose, sizes }]
+            }
+            Kind::ByMapping(by) => (by.mappings.into_places().into_iter())
+                .zip(by.sizes)
+                .map(|(place, sizes)| WssOf {
+                    whose: Whose::Mapping(place),
                     sizes,
-                    counts: progress.counts.into_iter().collect(),
+                })
+                .collect(),
+        };
+        all.iter_mut().for_each(|it| it.sizes.finish());
+        all
+    }
+}
+
+impl ByMapping {
+    /// Adds a size for each of the process's mappings, be it zero.
+    fn group(
+        &mut self,
+        key: TargetKey,
+        group: &Group<'_>,
+        in_use: impl Iterator<Item = std::ops::Range<u64>>,
+        spec: SeriesSpec,
+        room: &mut Room,
+    ) {
+        let view = self.mappings.at(key, group.end_ns);
+        self.now.resize(view.count, 0);
+        self.sizes.resize_with(view.count, || Series::new(spec));
+        for region in in_use {
+            view.split(region, |place, bytes| {
+                if let Some(now) = self.now.get_mut(place) {
+                    *now = now.saturating_add(bytes);
                 }
-            })
-            .collect()
+            });
+        }
+        for place in view.places {
+            let both = self.sizes.get_mut(*place).zip(self.now.get_mut(*place));
+            if let Some((sizes, now)) = both {
+                sizes.push(std::mem::take(now), group.duration_ns(), room);
+            }
+        }
     }
 }
 
 /// The targets as one: the sum of their first sizes, of their second ones and
 /// so on, each in its own order. Ordered by size these are no sums of one
 /// moment, but what damo 3 prints. The target is 0 in every case.
-pub fn collapse(targets: &[TargetWss]) -> TargetWss {
+pub fn collapse(targets: &[WssOf]) -> WssOf {
     let mut sizes: Vec<u64> = Vec::new();
     for target in targets {
-        if sizes.len() < target.sizes.len() {
-            sizes.resize(target.sizes.len(), 0);
+        let count = usize::try_from(target.sizes.count()).unwrap_or(usize::MAX);
+        if sizes.len() < count {
+            sizes.resize(count, 0);
         }
-        for (sum, size) in sizes.iter_mut().zip(&target.sizes) {
-            *sum = sum.saturating_add(*size);
+        for (sum, size) in sizes.iter_mut().zip(target.sizes.iter()) {
+            *sum = sum.saturating_add(size);
         }
     }
-    TargetWss {
-        target: TargetKey {
+    // They stay in this order, even if some targets have fewer sizes.
+    let spec = SeriesSpec {
+        sort_by: SortBy::Time,
+        by_time: false,
+        all: true,
+    };
+    WssOf {
+        whose: Whose::Target(TargetKey {
             kdamond: 0,
             target_id: 0,
-        },
-        sizes,
-        counts: Vec::new(),
-    }
-}
-
-fn working_set(regions: &[Region], spec: WssSpec) -> u64 {
-    regions
-        .iter()
-        .filter(|r| r.nr_accesses >= spec.acc_thres && r.len() >= spec.sz_thres)
-        .fold(0, |sum: u64, r| sum.saturating_add(r.len()))
-}
-
-#[cfg(test)]
-mod tests {
-    use damo_ebpf::summary::SIZES;
-
-    use super::*;
-
-    #[test]
-    fn counts_have_the_percentiles_of_as_many_sizes() {
-        let target = TargetKey {
-            kdamond: 7,
-            target_id: 1,
-        };
-        let mut wss = Wss::new(WssSpec {
-            exclude_samples: 20,
-            work_time_ns: 1000,
-            acc_thres: 1,
-            sz_thres: 1,
-        });
-        let mut sizes = Vec::new();
-        for (pages, times) in [(3000, 7), (0, 2), (40, 1), (3001, 30)] {
-            let step = SIZES.step(pages);
-            wss.add_summed(&Summed {
-                target,
-                figure: Figure::WorkingSet,
-                step: step as u32,
-                value: times,
-            });
-            sizes.extend((0..times).map(|_| working_set_of(step).unwrap()));
-        }
-        sizes.sort_unstable();
-        let each = TargetWss {
-            target,
-            sizes,
-            counts: Vec::new(),
-        };
-        let [counted] = wss.finish(SortBy::Size).try_into().unwrap();
-        assert!(counted.sizes.is_empty());
-        assert_eq!(counted.mean(), each.mean());
-        for percentile in 0..=101 {
-            assert_eq!(counted.percentile(percentile), each.percentile(percentile));
-        }
+        }),
+        sizes: Series::of(spec, sizes),
     }
 }

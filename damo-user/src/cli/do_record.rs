@@ -19,7 +19,6 @@ pub struct DoRecordArgs {
     /// rest as often as a summary.
     #[arg(
         long = "do_record",
-        visible_alias = "do-record",
         value_name = "WHAT",
         num_args = 1..,
         value_parser = parse
@@ -124,7 +123,7 @@ mod tests {
             ("", "amfc"),
             ("1 2", "amfc"),
             ("--do_record access", "a"),
-            ("--do-record mappings", "m"),
+            ("--do_record mappings", "m"),
             ("--do_record footprint cpu_time -- 4242", "fc"),
             ("4242 --do_record cpu_profile access access", "ap"),
             ("--do_record access --do_record vmas", "am"),

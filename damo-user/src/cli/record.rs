@@ -42,22 +42,15 @@ pub struct Args {
     module: Option<ModuleArg>,
 
     /// Watch what the processes begin, too (as by default)
-    #[arg(long = "include_child_tasks", visible_alias = "include-child-tasks")]
+    #[arg(long = "include_child_tasks")]
     include_child_tasks: bool,
 
     /// Watch only the processes themselves
-    #[arg(
-        long = "exclude_child_tasks",
-        visible_alias = "exclude-child-tasks",
-        conflicts_with = "include_child_tasks"
-    )]
+    #[arg(long = "exclude_child_tasks", conflicts_with = "include_child_tasks")]
     exclude_child_tasks: bool,
 
     /// Record each region that a scheme is about to be applied to, too
-    #[arg(
-        long = "schemes_target_regions",
-        visible_alias = "schemes-target-regions"
-    )]
+    #[arg(long = "schemes_target_regions", hide_short_help = true)]
     schemes_target_regions: bool,
 
     /// File to write (a folder with --rotate); an older one is kept as FILE.old
@@ -85,7 +78,6 @@ pub struct Args {
     /// Permissions of the file, octal
     #[arg(
         long = "output_permission",
-        visible_alias = "output-permission",
         value_name = "MODE",
         default_value = "600",
         value_parser = parse_mode
@@ -97,11 +89,11 @@ pub struct Args {
     timeout: Option<Duration>,
 
     /// Size of the ring buffer between kernel and recorder
-    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = parse_ring)]
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = parse_ring, hide_short_help = true)]
     ring: u32,
 
     /// Print what the BPF program logs
-    #[arg(long = "debug-bpf")]
+    #[arg(long = "debug-bpf", hide_short_help = true)]
     debug_bpf: bool,
 }
 

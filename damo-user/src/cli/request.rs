@@ -37,7 +37,7 @@ pub struct RequestArgs {
 
     /// Which of DAMON's interfaces to use: sysfs where it is, else debugfs
     /// (Linux 5.15 to 6.13)
-    #[arg(long, value_enum, default_value = "auto")]
+    #[arg(long, value_enum, default_value = "auto", hide_short_help = true)]
     interface: InterfaceArg,
 
     /// Print what would be written, and write nothing

@@ -2,6 +2,7 @@
 
 mod intervals;
 mod meta;
+mod nearest;
 mod note;
 mod printable;
 mod record;
@@ -11,6 +12,7 @@ pub mod units;
 
 pub use intervals::Intervals;
 pub use meta::{KdamondInfo, KnownTargets, Meta, Ops, Origin, TargetInfo};
+pub use nearest::similar;
 pub use note::{
     Applied, CpuTime, Happened, Happening, Known, Mapping, Note, ProcessMemory, Quota,
     SchemeCounts, SystemMemory, Tuned,

@@ -49,7 +49,7 @@ use begin::{Begun, begin_ongoing, begin_ours, targets_of};
 pub use behind::Behind;
 pub use error::RecordError;
 pub use kdamonds::Which;
-use profile::Profile;
+pub use profile::Profile;
 pub use pump::Ended;
 pub use retention::Rotation;
 pub use sieve::{Filters, NothingMatches, Sieve};

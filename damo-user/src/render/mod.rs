@@ -7,10 +7,14 @@ mod guide;
 mod heats;
 mod info;
 mod loss;
+mod mappings;
 mod module;
+mod numbers;
+mod pa_layout;
 mod picture;
 mod python;
 mod raw;
+mod series;
 mod summary;
 mod sysinfo;
 mod table;
@@ -22,14 +26,23 @@ pub use guide::write_guide;
 pub use heats::{HeatsForm, write_heats};
 pub use info::{RecordInfo, info_json, write_info};
 pub use loss::{loss_line, write_gap};
+pub use mappings::{NamedUse, write_mappings, write_mappings_table};
 pub use module::{ModuleStatus, write_param};
+pub use numbers::{
+    write_footprints, write_footprints_table, write_nr_regions, write_nr_regions_table,
+    write_times, write_times_table,
+};
+pub use pa_layout::{
+    write_default_range, write_layout, write_layout_table, write_ranges, write_ranges_table,
+};
 pub use picture::write_picture;
 pub use python::repr;
 pub use raw::{RawForm, RawWriter};
+pub use series::SeriesForm;
 pub use summary::{Summarized, SummaryForm, write_summary, write_summary_table};
 pub use sysinfo::{Section, Sysinfo, features_json, no_damon};
 pub use table::{Table, TableForm, Value, write_json};
-pub use wss::{WssForm, write_collapsed_wss, write_wss, write_wss_table};
+pub use wss::{write_collapsed_wss, write_wss, write_wss_table};
 
 use crate::model::units::{format_size, format_time};
 

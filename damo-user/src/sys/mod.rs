@@ -15,6 +15,7 @@ pub mod notify;
 pub mod output;
 pub mod outside;
 pub mod own;
+pub mod pa_layout;
 mod place;
 pub mod privileges;
 pub mod proc_maps;

@@ -8,6 +8,8 @@ mod duckdb;
 mod export_common;
 #[path = "../json_common/mod.rs"]
 mod json_common;
+#[path = "../peer_common/mod.rs"]
+mod peer_common;
 #[path = "../report_common/mod.rs"]
 mod report_common;
 #[path = "../store_sample/mod.rs"]
@@ -31,5 +33,6 @@ mod report_errors;
 mod report_gaps;
 mod report_golden;
 mod report_heats;
+mod report_numbers;
 mod report_text;
 mod report_units;

@@ -253,12 +253,11 @@ fn wss_of_too_few_snapshots_says_so() {
     let record = file(&folder, "record", legacy(2, &two_targets(5)));
     let expected =
         "# <percentile> <wss>\n# target_id\t7\n# no snapshot\n# target_id\t9\n# no snapshot\n";
-    assert_eq!(stdout(&["wss"], &record), expected);
-    assert_eq!(
-        stdout(
-            &["wss", "--exclude_samples", "0", "--work_time", "1h"],
-            &record
-        ),
-        expected
-    );
+    for args in [
+        &["wss", "--exclude_samples", "20"][..],
+        &["wss", "--compat", "damo"],
+        &["wss", "--exclude_samples", "0", "--work_time", "1h"],
+    ] {
+        assert_eq!(stdout(args, &record), expected, "{args:?}");
+    }
 }

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum, value_parser};
 
-use crate::cli::UsageError;
 use crate::cli::color::{ColorOption, PaletteArg};
 use crate::model::units::{TimeUnit, UnitError, parse_size, parse_time_ns};
 use crate::render::TableForm;
@@ -25,9 +24,22 @@ pub enum Kind {
     /// Access frequency over time and address
     Heats(HeatsArgs),
     /// Distribution of working set sizes
-    Wss(WssArgs),
+    Wss(super::wss::Args),
     /// Working sets, idle times and access rates, also of what record --summary made
-    Summary(SummaryArgs),
+    Summary(super::summary::Args),
+    /// Distribution of numbers of regions
+    #[command(name = "nr_regions")]
+    NrRegions(super::nr_regions::Args),
+    /// How hot and how large each mapping is: files, heaps, stacks and other memory
+    Mappings(super::mappings::Args),
+    /// Distribution of the memory that processes and the machine had
+    #[command(visible_alias = "footprint")]
+    Footprints(super::footprints::Args),
+    /// Times at which something fits
+    Times(super::times::Args),
+    /// What is where in the physical address space; needs no record
+    #[command(name = "pa_layout")]
+    PaLayout(super::pa_layout::Args),
     /// The same as `damo record_info`
     #[command(name = "record_info")]
     RecordInfo(crate::cli::record_info::Args),
@@ -91,63 +103,6 @@ pub struct HeatsArgs {
     pub color: ColorOption,
 }
 
-#[derive(Debug, clap::Args)]
-pub struct WssArgs {
-    #[command(flatten)]
-    pub input: Input,
-    /// Percentiles to print: from START, in steps of STEP, to before STOP
-    #[arg(short, long, num_args = 3, value_names = ["START", "STOP", "STEP"],
-          default_values = ["0", "101", "25"], allow_negative_numbers = true,
-          value_parser = value_parser!(i32).range(-1000..=1000))]
-    pub range: Vec<i32>,
-    /// Order of the sizes that percentiles are taken from
-    #[arg(short, long, value_enum, default_value = "size")]
-    pub sortby: SortArg,
-    /// Print bytes without units
-    #[arg(long = "raw_number")]
-    pub raw_number: bool,
-    /// How many first snapshots to leave out
-    #[arg(long = "exclude_samples", value_name = "N", default_value = "20")]
-    pub exclude_samples: u64,
-    /// Fewest accesses of a region that is in the working set
-    #[arg(short = 't', long = "acc_thres", value_name = "N", default_value = "1")]
-    pub acc_thres: u32,
-    /// Smallest size of a region that is in the working set
-    #[arg(long = "sz_thres", value_name = "SIZE", default_value = "1", value_parser = parse_size)]
-    pub sz_thres: u64,
-    /// Time over which accesses are taken together (microseconds, or with a unit)
-    #[arg(long = "work_time", value_name = "TIME", default_value = "1", value_parser = microseconds)]
-    pub work_time_ns: u64,
-    /// Print all targets as one, the sum of their sizes, in damo 3's form
-    #[arg(long = "collapse_targets")]
-    pub collapse_targets: bool,
-    #[command(flatten)]
-    pub form: Form,
-    /// Width of the bars; 0 for none
-    #[arg(long = "nr_cols_bar", value_name = "N", default_value = "59", value_parser = value_parser!(u16).range(..=10_000))]
-    pub nr_cols_bar: u16,
-}
-
-#[derive(Debug, clap::Args)]
-pub struct SummaryArgs {
-    /// Records to read
-    #[arg(short, long, num_args = 1.., value_name = "FILE", default_value = "damon.data")]
-    pub input: Vec<PathBuf>,
-    /// Percentiles to print: from START, in steps of STEP, to before STOP
-    #[arg(short, long, num_args = 3, value_names = ["START", "STOP", "STEP"],
-          default_values = ["0", "101", "10"], allow_negative_numbers = true,
-          value_parser = value_parser!(i32).range(-1000..=1000))]
-    pub range: Vec<i32>,
-    /// Print all targets, of all records, as one
-    #[arg(long = "collapse_targets")]
-    pub collapse_targets: bool,
-    /// Print bytes and nanoseconds without units
-    #[arg(long = "raw_number")]
-    pub raw_number: bool,
-    #[command(flatten)]
-    pub form: Form,
-}
-
 /// What a report is printed as; flattened into its options.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Form {
@@ -188,24 +143,4 @@ fn seconds(text: &str) -> Result<u64, UnitError> {
 
 pub fn nanoseconds(text: &str) -> Result<u64, UnitError> {
     parse_time_ns(text, TimeUnit::Ns)
-}
-
-fn microseconds(text: &str) -> Result<u64, UnitError> {
-    parse_time_ns(text, TimeUnit::Us)
-}
-
-/// The percentiles of `--range START STOP STEP`; only 0 to 100 exist.
-pub fn percentiles(range: &[i32]) -> Result<Vec<u64>, UsageError> {
-    let usage = |what| UsageError(format!("--range: {what}, as in --range 0 101 25"));
-    let [start, stop, step] = *range else {
-        return Err(usage("give START, STOP and STEP"));
-    };
-    if step == 0 {
-        return Err(usage("STEP must not be 0"));
-    }
-    let in_range = |at: &i32| if step > 0 { *at < stop } else { *at > stop };
-    let values = std::iter::successors(Some(start), |at| Some(at + step)).take_while(in_range);
-    Ok(values
-        .filter_map(|at| u64::try_from(at).ok().filter(|at| *at <= 100))
-        .collect())
 }

@@ -2,14 +2,38 @@
 //! distributions, of records and of summaries.
 
 use std::io::Write;
+use std::path::PathBuf;
 
-use super::args::{SummaryArgs, percentiles};
+use clap::value_parser;
+
+use super::args::Form;
+use super::numbers::percentiles;
 use super::{for_each, opened};
 use crate::analyze::{Digest, Losses, Summaries};
 use crate::model::{Item, Known, Record};
 use crate::render::{Summarized, SummaryForm, write_summary, write_summary_table};
 
-pub fn run(args: &SummaryArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Records to read
+    #[arg(short, long, num_args = 1.., value_name = "FILE", default_value = "damon.data")]
+    input: Vec<PathBuf>,
+    /// Percentiles to print: from START, in steps of STEP, to before STOP
+    #[arg(short, long, num_args = 3, value_names = ["START", "STOP", "STEP"],
+          default_values = ["0", "101", "10"], allow_negative_numbers = true,
+          value_parser = value_parser!(i32).range(-1000..=1000))]
+    range: Vec<i32>,
+    /// Print all targets, of all records, as one
+    #[arg(long = "collapse_targets")]
+    collapse_targets: bool,
+    /// Print bytes and nanoseconds without units
+    #[arg(long = "raw_number")]
+    raw_number: bool,
+    #[command(flatten)]
+    form: Form,
+}
+
+pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
     let percentiles = percentiles(&args.range)?;
     let mut losses = Losses::default();
     let mut all = Vec::new();

@@ -1,0 +1,160 @@
+//! What the reports of distributions share: which numbers are printed, and what
+//! is said of those that are not exact.
+
+use clap::value_parser;
+
+use super::args::{Form, SortArg};
+use crate::analyze::{Exactness, Series, SeriesSpec, SortBy, WarmUp};
+use crate::cli::UsageError;
+use crate::model::units::format_number;
+use crate::render::SeriesForm;
+use crate::sys::tell::tell;
+
+/// First snapshots of each target that are left out, unless told otherwise.
+const EXCLUDE: u64 = 20;
+
+/// Which percentiles, in which order.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Distribution {
+    /// Percentiles to print: from START, in steps of STEP, to before STOP
+    #[arg(short, long, num_args = 3, value_names = ["START", "STOP", "STEP"],
+          default_values = ["0", "101", "25"], allow_negative_numbers = true,
+          value_parser = value_parser!(i32).range(-1000..=1000))]
+    pub range: Vec<i32>,
+    /// Order of the numbers that percentiles are taken from
+    #[arg(short, long, value_enum, default_value = "size")]
+    pub sortby: SortArg,
+    #[command(flatten)]
+    pub form: Form,
+}
+
+impl Distribution {
+    /// How numbers are kept.
+    pub fn spec(&self) -> SeriesSpec {
+        SeriesSpec {
+            sort_by: match self.sortby {
+                SortArg::Time => SortBy::Time,
+                SortArg::Size => SortBy::Size,
+            },
+            by_time: false,
+            all: false,
+        }
+    }
+
+    /// The percentiles that were asked for.
+    pub fn percentiles(&self) -> Result<Vec<u64>, UsageError> {
+        percentiles(&self.range)
+    }
+}
+
+/// The percentiles of `--range START STOP STEP`; only 0 to 100 exist.
+pub fn percentiles(range: &[i32]) -> Result<Vec<u64>, UsageError> {
+    let usage = |what| UsageError(format!("--range: {what}, as in --range 0 101 25"));
+    let [start, stop, step] = *range else {
+        return Err(usage("give START, STOP and STEP"));
+    };
+    if step == 0 {
+        return Err(usage("STEP must not be 0"));
+    }
+    let in_range = |at: &i32| if step > 0 { *at < stop } else { *at > stop };
+    let values = std::iter::successors(Some(start), |at| Some(at + step)).take_while(in_range);
+    Ok(values
+        .filter_map(|at| u64::try_from(at).ok().filter(|at| *at <= 100))
+        .collect())
+}
+
+/// How a distribution of sizes is shown.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Shown {
+    /// Print bytes without units
+    #[arg(long = "raw_number")]
+    pub raw_number: bool,
+    /// Width of the bars; 0 for none
+    #[arg(long = "nr_cols_bar", value_name = "N", default_value = "59", value_parser = value_parser!(u16).range(..=10_000))]
+    pub nr_cols_bar: u16,
+}
+
+impl Shown {
+    /// What is printed, and how.
+    pub fn form(&self, percentiles: Vec<u64>, all: bool) -> SeriesForm {
+        SeriesForm {
+            percentiles,
+            all,
+            raw_number: self.raw_number,
+            nr_cols_bar: self.nr_cols_bar,
+        }
+    }
+}
+
+/// What is left out at the beginning.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Excluded {
+    /// How many first snapshots of a target to leave out [default: 20, and the first half of a
+    /// target that has no more than that]
+    #[arg(long = "exclude_samples", value_name = "N")]
+    exclude_samples: Option<u64>,
+    /// Do as another program does where that makes less sense
+    #[arg(long, value_enum, value_name = "PROGRAM")]
+    compat: Option<Compat>,
+}
+
+/// Whose mistakes are wanted.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Compat {
+    /// The peer's: damo in Python
+    Damo,
+}
+
+impl Excluded {
+    /// Whether somebody asked for it.
+    pub fn is_given(&self) -> bool {
+        self.exclude_samples.is_some()
+    }
+
+    /// For the first pass.
+    pub fn warm_up(&self) -> WarmUp {
+        WarmUp::new(self.exclude_samples.unwrap_or(EXCLUDE))
+    }
+
+    /// For another pass, if the first one left nothing of a target and nobody
+    /// wanted it like that.
+    pub fn adapted(&self, after: &WarmUp) -> Option<WarmUp> {
+        if self.exclude_samples.is_some() || self.compat.is_some() {
+            return None;
+        }
+        let adapted = after.adapted()?;
+        if let Some((targets, most)) = adapted.shortened() {
+            let whose = match targets {
+                1 => "a target has".to_owned(),
+                targets => format!("{} targets have", format_number(targets as u64)),
+            };
+            tell(format_args!(
+                "damo: {whose} at most {EXCLUDE} snapshots, which would all be left out: only the first half is ({most} at most; --exclude_samples 0 for none)"
+            ));
+        }
+        Some(adapted)
+    }
+}
+
+/// Says so where there were too many numbers to keep them all.
+pub fn tell_exactness<'a>(series: impl IntoIterator<Item = &'a Series>, by_time: bool) {
+    let (mut rounded, mut thinned) = (0, 1);
+    for series in series {
+        match series.exactness() {
+            Exactness::Exact => {}
+            Exactness::Rounded => rounded += series.count(),
+            Exactness::Thinned(stride) => thinned = stride.max(thinned),
+        }
+    }
+    if rounded > 0 && !by_time {
+        tell(format_args!(
+            "damo: {} numbers are too many to keep: percentiles are exact to a thousandth, the mean fully",
+            format_number(rounded)
+        ));
+    }
+    if thinned > 1 {
+        tell(format_args!(
+            "damo: there are too many numbers to keep: one of {thinned} is looked at, in order of time"
+        ));
+    }
+}
