@@ -3,13 +3,17 @@
 mod access;
 mod args;
 mod footprints;
+mod heatmap;
 mod heats;
 mod mappings;
+mod maps;
 mod nr_regions;
 mod numbers;
 mod pa_layout;
+mod plot;
 mod profile;
 mod raw;
+mod sources;
 mod summary;
 mod times;
 mod wss;
@@ -45,6 +49,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         Kind::Access(args) => access::run(&args, out)?,
         Kind::Raw(args) => raw::run(&args, out)?,
         Kind::Heats(args) => heats::run(&args, out)?,
+        Kind::Heatmap(args) => heatmap::run(&args, out)?,
         Kind::Wss(args) => wss::run(&args, out)?,
         Kind::Summary(args) => summary::run(&args, out)?,
         Kind::NrRegions(args) => nr_regions::run(&args, out)?,

@@ -14,7 +14,7 @@ pub use args::AccessArgs;
 use facts::{Sieved, expect, is_of_damon_stat, record_of};
 use plan::{Form, Input, Plan};
 
-use super::{opened, raw};
+use super::{opened_with_regions, raw};
 use crate::analyze::Losses;
 use crate::analyze::access::{Scale, Seen, Survey, measure};
 use crate::cli::UsageError;
@@ -80,7 +80,7 @@ fn sources(plan: &Plan) -> anyhow::Result<Vec<Source>> {
     let each = inputs.iter().map(|input| match input {
         Input::File(path) => Ok(Source {
             name: path.clone(),
-            record: opened(path)?,
+            record: opened_with_regions(path)?,
             survey: None,
         }),
         Input::TriedRegions { .. } => {

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::ValueEnum;
 
 use super::args::{Input, SortArg};
-use super::numbers::{Distribution, Excluded, Shown, tell_exactness};
+use super::numbers::{Distribution, Excluded, PlotOption, Shown, chart, tell_exactness};
 use super::{for_each, opened};
 use crate::analyze::{
     AccessThreshold, By, InUse, Losses, Mappings, SeriesSpec, WarmUp, Wss, WssSpec, collapse,
@@ -14,7 +14,8 @@ use crate::cli::UsageError;
 use crate::cli::watch::Watch;
 use crate::model::units::{TimeUnit, UnitError, parse_size, parse_time_ns};
 use crate::model::{Meta, Record};
-use crate::render::{write_collapsed_wss, write_wss, write_wss_table};
+use crate::render::picture::Measure;
+use crate::render::{whose_line, write_collapsed_wss, write_wss, write_wss_table};
 use crate::sys::tell::tell;
 
 #[derive(Debug, clap::Args)]
@@ -23,6 +24,8 @@ pub struct Args {
     input: Input,
     #[command(flatten)]
     distribution: Distribution,
+    #[command(flatten)]
+    plot: PlotOption,
     #[command(flatten)]
     shown: Shown,
     #[command(flatten)]
@@ -157,6 +160,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
             ..args.distribution.spec()
         },
     };
+    let plot = args.plot.file()?;
     let mut record = opened(&args.input.input)?;
     let meta = record.meta().clone();
     let is_summary = meta.summary_ns.is_some();
@@ -196,6 +200,16 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
     }
     if !is_summary {
         tell_exactness(all.iter().map(|it| &it.sizes), args.time_weighted);
+    }
+    if let Some(file) = plot {
+        let several = all.len() > 1;
+        let named = all.iter().map(|it| {
+            let name = several.then(|| whose_line(&it.whose));
+            (name.unwrap_or_default(), &it.sizes)
+        });
+        let title = "Working set size";
+        file.save(0, &chart(&args.distribution, title, Measure::Bytes, named)?)?;
+        return Ok(losses);
     }
     match (args.distribution.form.table(), all.as_slice()) {
         (Some(table), all) => write_wss_table(out, all, &form, args.what().is_some(), table)?,
