@@ -6,6 +6,7 @@ mod diagnose;
 pub mod do_record;
 mod features;
 mod filters;
+mod follow;
 mod module;
 mod params;
 mod progress;

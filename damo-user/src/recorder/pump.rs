@@ -1,5 +1,7 @@
 //! The loop: from the ring, through the assembler, into the file.
 
+mod anew;
+
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -7,6 +9,7 @@ use damo_ebpf::Kdamond;
 use tokio::time::MissedTickBehavior;
 
 use super::RecordError;
+use super::anew::Anew;
 use super::aside::Aside;
 use super::children::Children;
 use super::cpu_budget::Budget;
@@ -17,7 +20,7 @@ use super::progress::Progress;
 use super::status::Recorded;
 use super::teller::{Going, Teller};
 use crate::control::Session;
-use crate::model::{Happening, Item, Meta, TargetInfo};
+use crate::model::{Happening, Item, TargetInfo};
 use crate::source::{Assembler, SourceError, Tap};
 use crate::store::Stats;
 use crate::sys::readiness::Readiness;
@@ -49,6 +52,7 @@ pub struct Pump {
     tap: Tap,
     keeper: Keeper,
     children: Option<Children>,
+    anew: Option<Anew>,
     aside: Aside,
     teller: Teller,
     budget: Option<Budget>,
@@ -60,7 +64,6 @@ pub struct Pump {
     /// Of the oldest event when it was taken from the ring, since it was told.
     lag_ns: u64,
     segment: u32,
-    meta: Meta,
     started: Instant,
 }
 
@@ -70,11 +73,11 @@ pub struct Parts {
     pub assembler: Assembler,
     pub kdamonds: Kdamonds,
     pub children: Option<Children>,
+    /// How to begin DAMON anew, where that may be needed.
+    pub anew: Option<Anew>,
     pub outlet: Outlet,
     pub aside: Aside,
     pub teller: Teller,
-    /// What the record says about itself so far.
-    pub meta: Meta,
 }
 
 impl Pump {
@@ -84,6 +87,7 @@ impl Pump {
             tap: parts.tap,
             keeper: Keeper::new(parts.assembler, parts.outlet, parts.kdamonds),
             children: parts.children,
+            anew: parts.anew,
             aside: parts.aside,
             teller: parts.teller,
             budget: max_cpu.map(Budget::new),
@@ -92,7 +96,6 @@ impl Pump {
             untold: 0,
             lag_ns: 0,
             segment: 0,
-            meta: parts.meta,
             started: Instant::now(),
         }
     }
@@ -123,13 +126,14 @@ impl Pump {
         causes.iter().map(|(_, samples)| samples).sum()
     }
 
-    /// Records until something ends it. `session` is that of a DAMON of our own.
+    /// Records until something ends it. `session` is that of a DAMON of our own,
+    /// if it is on.
     ///
     /// # Errors
     /// The disk failed, or the programs cannot be asked.
     pub async fn run(
         &mut self,
-        mut session: Option<&mut Session>,
+        session: &mut Option<Session>,
         timeout: Option<Duration>,
         signals: &mut Signals,
     ) -> Result<Ended, RecordError> {
@@ -176,12 +180,13 @@ impl Pump {
                     if self.drain_to_the_end(session.is_some())? {
                         break Ended::Target;
                     }
-                    self.add_children(session.as_deref_mut())?;
+                    self.keep_up(session)?;
+                    self.add_children(session)?;
                     self.keep_to_budget();
                     if asked.elapsed() >= ASK {
                         asked = Instant::now();
                         self.look_around()?;
-                        if let Some(ended) = self.is_damon_off(session.as_deref()) {
+                        if let Some(ended) = self.is_damon_off(session)? {
                             break ended;
                         }
                         self.tell(Teller::tell)?;
@@ -225,8 +230,14 @@ impl Pump {
     }
 
     /// Whether there is nothing to record any more, and nothing to wait for.
-    fn is_damon_off(&self, session: Option<&Session>) -> Option<Ended> {
-        match session {
+    fn is_damon_off(
+        &mut self,
+        session: &mut Option<Session>,
+    ) -> Result<Option<Ended>, RecordError> {
+        if self.follow().is_some() {
+            return self.is_followed_off(session);
+        }
+        Ok(match session {
             // A service waits for others' kdamonds, and for ours to be on again.
             _ if self.service => None,
             None => self
@@ -235,7 +246,7 @@ impl Pump {
                 .is_empty()
                 .then_some(Ended::KdamondsEnded),
             Some(session) => (!is_on(session)).then_some(Ended::SwitchedOff),
-        }
+        })
     }
 
     /// Gives up detail that costs too much, or takes it up again.
@@ -286,10 +297,12 @@ impl Pump {
     /// cost nothing, often enough for a frame to be written within its second.
     fn tick(&self) -> Duration {
         let infos = self.keeper.kdamonds.infos();
+        let to_come = self.anew.as_ref().and_then(Anew::context);
         let aggr_us = infos
             .iter()
             .filter_map(|info| Some(info.intervals?.aggr_us))
-            .min();
+            .min()
+            .or(to_come.map(|context| context.intervals.aggr_us));
         let half = Duration::from_micros(aggr_us.unwrap_or(0) / 2);
         half.clamp(Duration::from_millis(100), Duration::from_millis(500))
     }
@@ -302,6 +315,7 @@ impl Pump {
         // A child may have come in the last second, and live on.
         let children = self.children.as_ref();
         Ok(is_ours
+            && self.follow().is_none()
             && self.keeper.outlet.targets.are_all_gone()
             && children.is_none_or(Children::are_none_waiting))
     }
@@ -324,38 +338,39 @@ impl Pump {
         for tid in std::mem::take(&mut keeper.unwanted) {
             self.tap.ignore(tid)?;
         }
-        let forked = std::mem::take(&mut keeper.forked);
-        match &mut self.children {
-            Some(children) => forked.into_iter().for_each(|pid| children.forked(pid)),
-            // Nobody asks for them.
-            None => {
-                for pid in forked {
-                    self.tap.unfollow(pid)?;
-                }
-            }
-        }
-        for pid in keeper.outlet.see_ends() {
+        self.see_beginnings()?;
+        for pid in self.keeper.outlet.see_ends() {
             self.tap.unfollow(pid)?;
         }
-        keeper.outlet.record.check_disk()
+        self.keeper.outlet.record.check_disk()
     }
 
     /// Has DAMON watch what the watched processes have begun.
-    fn add_children(&mut self, session: Option<&mut Session>) -> Result<(), RecordError> {
-        let (Some(children), Some(session)) = (&mut self.children, session) else {
+    fn add_children(&mut self, session: &mut Option<Session>) -> Result<(), RecordError> {
+        let with_children = self.follow().is_none_or(|follow| follow.children);
+        let (Some(children), Some(on)) = (&mut self.children, session.as_mut()) else {
             return Ok(());
         };
         let untold = self.tap.untold()?;
         if untold > self.untold {
             self.untold = untold;
-            children.search(&self.keeper.outlet.targets);
+            if with_children {
+                children.search(&self.keeper.outlet.targets);
+            }
         }
         if !children.are_due() {
             return Ok(());
         }
-        // If the kdamond has ended, that is seen where it is asked for.
-        let Ok((added, gone)) = children.add(session, &self.keeper.outlet.targets) else {
-            return Ok(());
+        let living = self.keeper.outlet.targets.len_of_living();
+        if let Some(anew) = &mut self.anew
+            && children.are_too_many()
+            && anew.may_use_places_again(living)
+        {
+            return self.begin_anew_with_all(session);
+        }
+        // A process that ended just then has ended the kdamond, too.
+        let Ok((added, gone)) = children.add(on, &self.keeper.outlet.targets) else {
+            return self.begin_anew_with_all(session);
         };
         for target in added {
             follow(&mut self.tap, &target)?;
@@ -371,19 +386,17 @@ impl Pump {
     /// is known beside the regions.
     fn look_around(&mut self) -> Result<(), RecordError> {
         let now = clock::monotonic_ns();
-        let (gone, others) = self.keeper.kdamonds.take_gone();
-        for tid in others {
+        for tid in self.keeper.kdamonds.take_gone_others() {
             // Its place is needed for the next.
             self.tap.forget(tid)?;
         }
+        let gone = self.keeper.kdamonds.gone();
+        if !gone.is_empty() {
+            // What they said last is still in the ring.
+            self.drain()?;
+        }
         for tid in gone {
-            self.finish(tid, now)?;
-            let outlet = &mut self.keeper.outlet;
-            outlet.happened(now, tid, None, Happening::Ended, 0);
-            if !self.keeper.kdamonds.are_ours() {
-                outlet.targets.forget(tid);
-            }
-            self.tap.forget(tid)?;
+            self.part_from(tid, now)?;
         }
         for target in self.keeper.kdamonds.look_again() {
             follow(&mut self.tap, &target)?;
@@ -394,14 +407,7 @@ impl Pump {
             outlet.record.target(&target);
         }
         if let Some(infos) = self.keeper.kdamonds.changed() {
-            for info in infos {
-                let known = self.meta.kdamonds.iter_mut().find(|it| it.tid == info.tid);
-                match known {
-                    Some(known) => *known = info,
-                    None => self.meta.kdamonds.push(info),
-                }
-            }
-            outlet.record.meta(&self.meta);
+            outlet.record.kdamonds(&infos);
         }
         outlet.tell_left_out(now);
         outlet.record.note_clock(now);
@@ -415,6 +421,19 @@ impl Pump {
             self.aside.look(now, pids, tids, &mut write);
         }
         Ok(())
+    }
+
+    /// A kdamond is gone, and everything that it said is drained.
+    fn part_from(&mut self, tid: u32, now_ns: u64) -> Result<(), RecordError> {
+        self.finish(tid, now_ns)?;
+        let outlet = &mut self.keeper.outlet;
+        outlet.happened(now_ns, tid, None, Happening::Ended, 0);
+        // Ours ends with its targets: that they are gone is asked for yet.
+        if !self.keeper.kdamonds.are_ours() {
+            outlet.forget(tid);
+        }
+        self.keeper.kdamonds.remove(tid);
+        Ok(self.tap.forget(tid)?)
     }
 
     /// Ends a kdamond's part, with what the program counted of it.
