@@ -22,6 +22,7 @@ mod effects;
 mod endings;
 mod everything;
 mod files;
+mod follow;
 mod kit;
 mod lifecycle;
 mod modules;

@@ -152,13 +152,7 @@ impl Anew {
     /// It could not be begun: why is told, unless processes have only ended
     /// meanwhile. It is tried again later.
     pub fn failed(&mut self, error: &ControlError) {
-        let is_race = matches!(
-            error,
-            ControlError::NoProcess(_)
-                | ControlError::EndedAtOnce
-                | ControlError::EndedMeanwhile(_)
-        );
-        if !is_race {
+        if !is_race(error) {
             self.make_way();
             self.tell(format!("waiting: {error}"));
         }
@@ -171,4 +165,12 @@ impl Anew {
             self.told = Some(text);
         }
     }
+}
+
+/// Whether processes have only ended meanwhile.
+pub fn is_race(error: &ControlError) -> bool {
+    matches!(
+        error,
+        ControlError::NoProcess(_) | ControlError::EndedAtOnce | ControlError::EndedMeanwhile(_)
+    )
 }

@@ -109,7 +109,7 @@ impl Children {
     ) -> Result<(Vec<TargetInfo>, Vec<u32>), ControlError> {
         let waiting = std::mem::take(&mut self.waiting);
         let living = targets.pids();
-        let mut gone = Vec::new();
+        let (mut gone, mut left) = (Vec::new(), Vec::new());
         for _ in 0..TRIES {
             let Some(of) = targets_of(&mut self.params) else {
                 break;
@@ -122,17 +122,21 @@ impl Children {
                 }
             }
             gone.clear();
+            left.clear();
             for &pid in &waiting {
                 let lives = Process::find(pid).is_ok();
                 if !lives {
                     gone.push(pid);
                 }
                 let known = of.iter().any(|target| target.pid == Some(pid));
-                if lives && !known && of.len() < self.places {
-                    of.push(Target {
-                        pid: Some(pid),
-                        ..Target::default()
-                    });
+                if lives && !known {
+                    match of.len() < self.places {
+                        true => of.push(Target {
+                            pid: Some(pid),
+                            ..Target::default()
+                        }),
+                        false => left.push(pid),
+                    }
                 }
             }
             let added: Vec<TargetInfo> = of
@@ -147,12 +151,13 @@ impl Children {
                     ..TargetInfo::default()
                 })
                 .collect();
-            if added.is_empty() {
-                return Ok((added, gone));
-            }
-            let committed = session.commit_targets(0, &self.params);
             self.after = Instant::now() + self.pause;
+            let committed = match added.is_empty() {
+                true => Ok(()),
+                false => session.commit_targets(0, &self.params),
+            };
             let Err(error) = committed else {
+                self.waiting.extend(left);
                 return Ok((added, gone));
             };
             if let Some(of) = targets_of(&mut self.params) {

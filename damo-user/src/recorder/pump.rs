@@ -19,7 +19,7 @@ use super::outlet::Outlet;
 use super::progress::Progress;
 use super::status::Recorded;
 use super::teller::{Going, Teller};
-use crate::control::Session;
+use crate::control::{ControlError, Session};
 use crate::model::{Happening, Item, TargetInfo};
 use crate::source::{Assembler, SourceError, Tap};
 use crate::store::Stats;
@@ -181,7 +181,9 @@ impl Pump {
                         break Ended::Target;
                     }
                     self.keep_up(session)?;
-                    self.add_children(session)?;
+                    if self.add_children(session)? {
+                        break Ended::Target;
+                    }
                     self.keep_to_budget();
                     if asked.elapsed() >= ASK {
                         asked = Instant::now();
@@ -345,11 +347,12 @@ impl Pump {
         self.keeper.outlet.record.check_disk()
     }
 
-    /// Has DAMON watch what the watched processes have begun.
-    fn add_children(&mut self, session: &mut Option<Session>) -> Result<(), RecordError> {
+    /// Has DAMON watch what the watched processes have begun. Gives whether nobody
+    /// is left.
+    fn add_children(&mut self, session: &mut Option<Session>) -> Result<bool, RecordError> {
         let with_children = self.follow().is_none_or(|follow| follow.children);
         let (Some(children), Some(on)) = (&mut self.children, session.as_mut()) else {
-            return Ok(());
+            return Ok(false);
         };
         let untold = self.tap.untold()?;
         if untold > self.untold {
@@ -359,7 +362,7 @@ impl Pump {
             }
         }
         if !children.are_due() {
-            return Ok(());
+            return Ok(false);
         }
         let living = self.keeper.outlet.targets.len_of_living();
         if let Some(anew) = &mut self.anew
@@ -368,9 +371,12 @@ impl Pump {
         {
             return self.begin_anew_with_all(session);
         }
-        // A process that ended just then has ended the kdamond, too.
-        let Ok((added, gone)) = children.add(on, &self.keeper.outlet.targets) else {
-            return self.begin_anew_with_all(session);
+        let (added, gone) = match children.add(on, &self.keeper.outlet.targets) {
+            Ok(told) => told,
+            // A process that ended just then has ended the kdamond, too.
+            Err(ControlError::EndedByCommit(_)) => return self.begin_anew_with_all(session),
+            // If it has ended, that is seen where it is asked for.
+            Err(_) => return Ok(false),
         };
         for target in added {
             follow(&mut self.tap, &target)?;
@@ -379,7 +385,7 @@ impl Pump {
         for pid in gone {
             self.tap.unfollow(pid)?;
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Once a second: who has come, who has gone, who has another name; and what

@@ -5,14 +5,15 @@
 use std::collections::BTreeSet;
 
 use super::super::RecordError;
-use super::super::anew::Begun;
+use super::super::anew::{Begun, is_race};
 use super::super::begin::{info_of, targets_of};
 use super::super::children::Children;
 use super::super::follow::Follow;
 use super::{Ended, Pump, follow, is_on};
-use crate::control::Session;
+use crate::control::{ControlError, Session};
 use crate::model::Happening;
 use crate::sys::clock;
+use crate::sys::process::Process;
 use crate::sys::tell::tell;
 
 impl Pump {
@@ -95,9 +96,12 @@ impl Pump {
         for pid in unwanted {
             self.tap.unfollow(pid)?;
         }
-        match first.is_empty() {
-            true => Ok(()),
-            false => self.begin_anew(session, first),
+        if first.is_empty() {
+            return Ok(());
+        }
+        match self.begin_anew(session, &first)? {
+            None => Ok(()),
+            Some(error) => self.wait_after(error, first),
         }
     }
 
@@ -136,42 +140,59 @@ impl Pump {
     }
 
     /// Begins anew with the targets that live and those that are to come: no
-    /// place of a target is ever used again by a kdamond.
+    /// place of a target is ever used again by a kdamond. Gives whether nobody is
+    /// left, and nobody waited for.
     pub(super) fn begin_anew_with_all(
         &mut self,
         session: &mut Option<Session>,
-    ) -> Result<(), RecordError> {
-        if self.anew.is_none() {
-            return Ok(());
-        }
+    ) -> Result<bool, RecordError> {
         let mut pids = self.keeper.outlet.targets.pids();
         let waiting = self.children.as_mut().map(Children::take_waiting);
         pids.extend(waiting.into_iter().flatten());
-        self.begin_anew(session, pids)
+        loop {
+            pids.retain(|pid| Process::find(*pid).is_ok());
+            if pids.is_empty() {
+                return Ok(self.follow().is_none());
+            }
+            let Some(error) = self.begin_anew(session, &pids)? else {
+                return Ok(false);
+            };
+            if self.follow().is_some() || !is_race(&error) {
+                return self.wait_after(error, pids).map(|()| false);
+            }
+        }
     }
 
-    /// Has DAMON watch these, with a kdamond that is another.
+    /// DAMON could not be begun for these: it is tried again later, if anybody is
+    /// waited for.
+    fn wait_after(&mut self, error: ControlError, pids: Vec<u32>) -> Result<(), RecordError> {
+        let Some(anew) = &mut self.anew else {
+            return Err(error.into());
+        };
+        let Some(follow) = &mut anew.follow else {
+            return Err(error.into());
+        };
+        follow.put_back(pids);
+        anew.failed(&error);
+        Ok(())
+    }
+
+    /// Has DAMON watch these, with a kdamond that is another. Gives why it cannot
+    /// be done now; all is as it was then.
     fn begin_anew(
         &mut self,
         session: &mut Option<Session>,
-        pids: Vec<u32>,
-    ) -> Result<(), RecordError> {
+        pids: &[u32],
+    ) -> Result<Option<ControlError>, RecordError> {
         self.end_part(session)?;
         let Some(anew) = &mut self.anew else {
-            return Ok(());
+            return Ok(None);
         };
         let mono_ns = clock::monotonic_ns();
         self.keeper.assembler.started(mono_ns);
-        let begun = match anew.begin(&mut self.tap, &pids)? {
+        let begun = match anew.begin(&mut self.tap, pids)? {
             Ok(begun) => begun,
-            Err(error) => {
-                let Some(follow) = &mut anew.follow else {
-                    return Err(error.into());
-                };
-                follow.put_back(pids);
-                anew.failed(&error);
-                return Ok(());
-            }
+            Err(error) => return Ok(Some(error)),
         };
         let Begun {
             session: on,
@@ -197,7 +218,7 @@ impl Pump {
             }
         }
         self.children = Some(Children::new(params, tid, anew.places));
-        Ok(())
+        Ok(None)
     }
 
     /// Switches DAMON off and puts it back; those that wait go on waiting.
