@@ -23,6 +23,7 @@ mod endings;
 mod everything;
 mod faults;
 mod files;
+mod follow;
 mod kit;
 mod lifecycle;
 mod modules;

@@ -8,6 +8,7 @@ mod diagnose;
 pub mod do_record;
 mod features;
 mod filters;
+mod follow;
 mod help;
 mod module;
 mod monitor;

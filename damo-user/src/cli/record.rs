@@ -9,6 +9,7 @@ use clap::ValueEnum;
 
 use super::do_record::DoRecordArgs;
 use super::filters::FilterArgs;
+use super::follow::FollowArgs;
 use super::request::{Request, RequestArgs};
 use super::rotate::RotateArgs;
 use super::service::ServiceArgs;
@@ -32,10 +33,14 @@ Examples:
   sudo damo record paddr --timeout 60s   all physical memory, for a minute
   sudo damo record ongoing               whatever DAMON is doing, untouched
   sudo damo record --kdamond 1           one of sysfs's kdamonds, as it runs
+  sudo damo record --follow-command nginx    each nginx, now and later
 Then: damo report heats --heatmap stdout, damo report wss, damo report raw")]
 pub struct Args {
     #[command(flatten)]
     request: RequestArgs,
+
+    #[command(flatten)]
+    follow: FollowArgs,
 
     /// Record a module's kdamond, which runs already
     #[arg(long, value_name = "MODULE")]
@@ -107,14 +112,22 @@ pub fn run(mut args: Args, stdout: &mut dyn Write) -> Result<Outcome> {
     }
     let (snapshots, filters) = (args.snapshot.snapshots()?, args.filters.filters()?);
     args.request.what.add(args.snapshot.swallowed());
-    let scope = match args.ongoing()? {
+    let followed = args.follow.followed()?;
+    let ongoing = match followed {
+        Some(_) => None,
+        None => args.ongoing()?,
+    };
+    let scope = match ongoing {
         Some(_) if snapshots.is_some() => {
             let text = "--snapshot: only of a DAMON that is set up for it; what runs already is recorded without";
             return Err(UsageError(text.to_owned()).into());
         }
         Some(which) => Scope::Ongoing(which),
         None => {
-            let mut request = args.request.request()?;
+            let mut request = match followed {
+                Some((option, who)) => args.request.following(option, who)?,
+                None => args.request.request()?,
+            };
             if args.request.dry_run {
                 if let Some(snapshots) = snapshots {
                     snapshots.show_in(&mut request.params)?;
@@ -235,6 +248,8 @@ impl Args {
         Ok(Ours {
             params: request.params,
             command: request.command,
+            follow: request.follow,
+            places: recorder::PLACES,
             as_root: self.request.as_root,
             children: !self.exclude_child_tasks,
             options: request.options,
@@ -244,6 +259,10 @@ impl Args {
     fn plan(self, filters: Filters) -> Result<Plan> {
         let what = self.do_record.choice(self.summary.is_wanted());
         let summary = self.summary.every(what.access)?;
+        if what.cpu_profile && self.follow.is_used() {
+            let text = "--do_record cpu_profile: perf cannot follow processes that come later; leave it out";
+            return Err(UsageError(text.to_owned()).into());
+        }
         Ok(Plan {
             filters,
             summary,

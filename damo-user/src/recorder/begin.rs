@@ -12,6 +12,7 @@ use crate::sys::host::Host;
 use crate::sys::tell::tell;
 use crate::watch::Watched;
 
+use super::anew::{Anew, STAND_IN};
 use super::aside::Aside;
 use super::children::{self, Children};
 use super::destination::{Destination, Place};
@@ -22,6 +23,10 @@ use super::pump::{Parts, Pump};
 use super::targets::{Targets, name_of};
 use super::teller::Teller;
 use super::{Ours, Plan, RecordError, needs};
+
+mod followed;
+
+pub use followed::begin_followed;
 
 /// A recording that has begun. Dropping it puts everything back: the file,
 /// which has no name yet, is gone; the command is killed; DAMON is as it was.
@@ -93,19 +98,22 @@ pub fn begin_ours(
     };
     let aside = plan.give_up_the_rest(system, caller, run_as.is_some() && ours.command.is_some());
     let record = Destination::begin(place, &meta)?;
-    let children = match tids.as_slice() {
-        [tid] if with_children => Some(Children::new(params.clone(), *tid)),
-        _ => None,
+    let (anew, children) = match tids.as_slice() {
+        [tid] if with_children => (
+            Some(Anew::new(system, ours.options, &params, ours.places)),
+            Some(Children::new(params.clone(), *tid, ours.places)),
+        ),
+        _ => (None, None),
     };
     let parts = Parts {
         tap,
         assembler,
         kdamonds,
         children,
+        anew,
         outlet: Outlet::new(record, targets, plan),
         aside,
         teller: Teller::new(plan, system),
-        meta,
         params: Some(params),
     };
     Ok(Begun {
@@ -171,10 +179,10 @@ pub fn begin_ongoing(
         assembler,
         kdamonds,
         children: None,
+        anew: None,
         outlet: Outlet::new(record, targets, plan),
         aside,
         teller: Teller::new(plan, system),
-        meta,
         params: None,
     };
     Ok(Begun {
@@ -214,7 +222,7 @@ fn add_descendants(params: &mut Params) {
     }
 }
 
-/// What is known of a kdamond of ours.
+/// What is known of the kdamond of this thread, by its context.
 pub fn info_of(context: &Context, index: usize, tid: u32) -> KdamondInfo {
     KdamondInfo {
         tid,

@@ -13,7 +13,7 @@ use super::RecordError;
 use super::retention::{Rotation, Segments as Kept, make_room};
 use super::spool::{DiskState, Spool};
 use crate::analyze::Losses;
-use crate::model::{Item, Meta, ReadError, Record, TargetInfo};
+use crate::model::{Item, KdamondInfo, Meta, ReadError, Record, TargetInfo};
 use crate::store::{self, Options, Reader, Segments, Stats, Writer, segment_name, segment_number};
 use crate::sys::clock;
 use crate::sys::folder::OutputFolder;
@@ -28,6 +28,10 @@ const LOOK_NS: u64 = 30_000_000_000;
 
 /// A wall clock that is so far off has been set.
 const JUMP_NS: u64 = 100_000_000;
+
+/// So many kdamonds that have ended, and targets of theirs, stay known: there may
+/// be any number of them in a year.
+const MOST_ENDED: usize = 1024;
 
 /// Segments that may be waiting for a slow disk; then the last one goes on.
 const CLOSING: usize = 4;
@@ -160,9 +164,13 @@ impl Destination {
         let _ = self.writer.target(target);
     }
 
-    /// Says anew what is known of the recording; as for targets.
-    pub fn meta(&mut self, meta: &Meta) {
-        let _ = self.writer.meta(meta);
+    /// Says anew what is known of the kdamonds that run; as for targets. Of those
+    /// that do not, what was known last is kept in the next segments.
+    pub fn kdamonds(&mut self, running: &[KdamondInfo]) {
+        let mut meta = self.writer.told().clone();
+        meta.learn(running);
+        meta.forget_ended(running, MOST_ENDED);
+        let _ = self.writer.replace_meta(meta);
     }
 
     /// Tells what both clocks show.

@@ -77,6 +77,11 @@ pub enum RecordError {
     /// There is nothing to record.
     #[error("{0}: nothing to record; name what to watch, or switch DAMON on first (damo start)")]
     NothingRuns(String),
+    /// Targets cannot come and go.
+    #[error(
+        "--follow-command and --cgroup need DAMON's sysfs interface, which Linux 5.18 and later have: through debugfs, DAMON takes no targets while it is on"
+    )]
+    FollowDebugfs,
     /// Who asked for it is unclear.
     #[error(transparent)]
     Caller(#[from] CallerError),

@@ -227,6 +227,18 @@ impl Outlet {
         }
     }
 
+    /// A kdamond is gone, and its targets with it.
+    pub fn forget(&mut self, kdamond: u32) {
+        self.targets.forget(kdamond);
+        self.numbers.retain(|key, _| key.kdamond != kdamond);
+    }
+
+    /// All kdamonds are gone, and their targets with them.
+    pub fn forget_all(&mut self) {
+        self.targets.forget_all();
+        self.numbers.clear();
+    }
+
     /// Writes down whose processes are gone, and gives their ids.
     pub fn see_ends(&mut self) -> Vec<u32> {
         let gone = self.targets.look(clock::monotonic_ns());

@@ -1,14 +1,16 @@
 //! The loop: from the ring, through the assembler, into the file.
 
+mod anew;
+mod revival;
+
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use damo_ebpf::Kdamond;
 use tokio::time::MissedTickBehavior;
 
-mod revival;
-
 use super::RecordError;
+use super::anew::Anew;
 use super::aside::Aside;
 use super::children::Children;
 use super::cpu_budget::Budget;
@@ -18,9 +20,9 @@ use super::outlet::Outlet;
 use super::progress::Progress;
 use super::status::Recorded;
 use super::teller::{Going, Teller};
-use crate::control::Session;
 use crate::control::params::Params;
-use crate::model::{Happening, Item, Meta, TargetInfo};
+use crate::control::{ControlError, Session};
+use crate::model::{Happening, Item, TargetInfo};
 use crate::source::{Assembler, SourceError, Tap};
 use crate::store::Stats;
 use crate::sys::readiness::Readiness;
@@ -54,6 +56,7 @@ pub struct Pump {
     tap: Tap,
     keeper: Keeper,
     children: Option<Children>,
+    anew: Option<Anew>,
     aside: Aside,
     teller: Teller,
     budget: Option<Budget>,
@@ -69,7 +72,6 @@ pub struct Pump {
     /// Of the oldest event when it was taken from the ring, since it was told.
     lag_ns: u64,
     segment: u32,
-    meta: Meta,
     started: Instant,
 }
 
@@ -79,12 +81,12 @@ pub struct Parts {
     pub assembler: Assembler,
     pub kdamonds: Kdamonds,
     pub children: Option<Children>,
+    /// How to begin DAMON anew, where that may be needed.
+    pub anew: Option<Anew>,
     pub outlet: Outlet,
     pub aside: Aside,
     pub teller: Teller,
-    /// What the record says about itself so far.
-    pub meta: Meta,
-    /// With what a DAMON of our own was switched on.
+    /// With what a DAMON of our own was switched on, that may come on again.
     pub params: Option<Params>,
 }
 
@@ -98,6 +100,7 @@ impl Pump {
             ours: parts.kdamonds.tids(),
             keeper: Keeper::new(parts.assembler, parts.outlet, parts.kdamonds),
             children: parts.children,
+            anew: parts.anew,
             aside: parts.aside,
             teller: parts.teller,
             budget: max_cpu.map(Budget::new),
@@ -106,7 +109,6 @@ impl Pump {
             untold: 0,
             lag_ns: 0,
             segment: 0,
-            meta: parts.meta,
             started: Instant::now(),
         }
     }
@@ -137,13 +139,14 @@ impl Pump {
         causes.iter().map(|(_, samples)| samples).sum()
     }
 
-    /// Records until something ends it. `session` is that of a DAMON of our own.
+    /// Records until something ends it. `session` is that of a DAMON of our own,
+    /// if it is on.
     ///
     /// # Errors
     /// The disk failed, or the programs cannot be asked.
     pub async fn run(
         &mut self,
-        mut session: Option<&mut Session>,
+        session: &mut Option<Session>,
         timeout: Option<Duration>,
         signals: &mut Signals,
     ) -> Result<Ended, RecordError> {
@@ -161,7 +164,7 @@ impl Pump {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut asked = Instant::now();
         let mut progress = Progress::new();
-        if let (Some(_), Some(session)) = (&self.revival, session.as_deref_mut()) {
+        if let (Some(_), Some(session)) = (&self.revival, session.as_mut()) {
             session.remember();
         }
         let ended = loop {
@@ -193,13 +196,16 @@ impl Pump {
                     if self.drain_to_the_end(session.is_some())? {
                         break Ended::Target;
                     }
-                    self.add_children(session.as_deref_mut())?;
+                    self.keep_up(session)?;
+                    if self.add_children(session)? {
+                        break Ended::Target;
+                    }
                     self.keep_to_budget();
                     if asked.elapsed() >= ASK {
                         asked = Instant::now();
                         self.look_around()?;
-                        self.revive(session.as_deref_mut())?;
-                        if let Some(ended) = self.is_damon_off(session.as_deref()) {
+                        self.revive(session.as_mut())?;
+                        if let Some(ended) = self.is_damon_off(session)? {
                             break ended;
                         }
                         self.tell(Teller::tell)?;
@@ -243,8 +249,14 @@ impl Pump {
     }
 
     /// Whether there is nothing to record any more, and nothing to wait for.
-    fn is_damon_off(&self, session: Option<&Session>) -> Option<Ended> {
-        match session {
+    fn is_damon_off(
+        &mut self,
+        session: &mut Option<Session>,
+    ) -> Result<Option<Ended>, RecordError> {
+        if self.follow().is_some() {
+            return self.is_followed_off(session);
+        }
+        Ok(match session {
             // A service waits for others' kdamonds, and for ours to be on again.
             _ if self.service => None,
             None => self
@@ -253,7 +265,7 @@ impl Pump {
                 .is_empty()
                 .then_some(Ended::KdamondsEnded),
             Some(session) => (!is_on(session)).then_some(Ended::SwitchedOff),
-        }
+        })
     }
 
     /// Gives up detail that costs too much, or takes it up again.
@@ -308,10 +320,12 @@ impl Pump {
             return ASK;
         }
         let infos = self.keeper.kdamonds.infos();
+        let to_come = self.anew.as_ref().and_then(Anew::context);
         let aggr_us = infos
             .iter()
             .filter_map(|info| Some(info.intervals?.aggr_us))
-            .min();
+            .min()
+            .or(to_come.map(|context| context.intervals.aggr_us));
         let half = Duration::from_micros(aggr_us.unwrap_or(0) / 2);
         half.clamp(Duration::from_millis(100), Duration::from_millis(500))
     }
@@ -324,6 +338,7 @@ impl Pump {
         // A child may have come in the last second, and live on.
         let children = self.children.as_ref();
         Ok(is_ours
+            && self.follow().is_none()
             && self.keeper.outlet.targets.are_all_gone()
             && children.is_none_or(Children::are_none_waiting))
     }
@@ -346,23 +361,14 @@ impl Pump {
         for tid in std::mem::take(&mut keeper.unwanted) {
             self.tap.ignore(tid)?;
         }
-        let forked = std::mem::take(&mut keeper.forked);
-        match &mut self.children {
-            Some(children) => forked.into_iter().for_each(|pid| children.forked(pid)),
-            // Nobody asks for them.
-            None => {
-                for pid in forked {
-                    self.tap.unfollow(pid)?;
-                }
-            }
-        }
-        for pid in keeper.outlet.see_ends() {
+        self.see_beginnings()?;
+        for pid in self.keeper.outlet.see_ends() {
             self.tap.unfollow(pid)?;
         }
-        if let Some(summary) = &mut keeper.outlet.summary {
+        if let Some(summary) = &mut self.keeper.outlet.summary {
             summary.mark(self.tap.summaries())?;
         }
-        keeper.outlet.record.check_disk()
+        self.keeper.outlet.record.check_disk()
     }
 
     /// Writes what the program has counted, if it is time for that: of each
@@ -390,26 +396,40 @@ impl Pump {
         Ok(true)
     }
 
-    /// Has DAMON watch what the watched processes have begun.
-    fn add_children(&mut self, session: Option<&mut Session>) -> Result<(), RecordError> {
-        let (Some(children), Some(session)) = (&mut self.children, session) else {
-            return Ok(());
+    /// Has DAMON watch what the watched processes have begun. Gives whether nobody
+    /// is left.
+    fn add_children(&mut self, session: &mut Option<Session>) -> Result<bool, RecordError> {
+        let with_children = self.follow().is_none_or(|follow| follow.children);
+        let (Some(children), Some(on)) = (&mut self.children, session.as_mut()) else {
+            return Ok(false);
         };
         let untold = self.tap.untold()?;
         if untold > self.untold {
             self.untold = untold;
-            children.search(&self.keeper.outlet.targets);
+            if with_children {
+                children.search(&self.keeper.outlet.targets);
+            }
         }
         if !children.are_due() {
-            return Ok(());
+            return Ok(false);
         }
-        // If the kdamond has ended, that is seen where it is asked for.
-        let Ok((added, gone)) = children.add(session, &self.keeper.outlet.targets) else {
-            return Ok(());
+        let living = self.keeper.outlet.targets.len_of_living();
+        if let Some(anew) = &mut self.anew
+            && children.are_too_many()
+            && anew.may_use_places_again(living)
+        {
+            return self.begin_anew_with_all(session);
+        }
+        let (added, gone) = match children.add(on, &self.keeper.outlet.targets) {
+            Ok(told) => told,
+            // A process that ended just then has ended the kdamond, too.
+            Err(ControlError::EndedByCommit(_)) => return self.begin_anew_with_all(session),
+            // If it has ended, that is seen where it is asked for.
+            Err(_) => return Ok(false),
         };
         if self.revival.is_some() {
             // Of what the files say now, this is ours.
-            session.remember();
+            on.remember();
         }
         for target in added {
             follow(&mut self.tap, &target)?;
@@ -418,27 +438,24 @@ impl Pump {
         for pid in gone {
             self.tap.unfollow(pid)?;
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Once a second: who has come, who has gone, who has another name; and what
     /// is known beside the regions.
     fn look_around(&mut self) -> Result<(), RecordError> {
         let now = clock::monotonic_ns();
-        let (gone, others) = self.keeper.kdamonds.take_gone();
-        for tid in others {
+        for tid in self.keeper.kdamonds.take_gone_others() {
             // Its place is needed for the next.
             self.tap.forget(tid)?;
         }
+        let gone = self.keeper.kdamonds.gone();
+        if !gone.is_empty() {
+            // What they said last is still in the ring.
+            self.drain()?;
+        }
         for tid in gone {
-            self.finish(tid, now)?;
-            let outlet = &mut self.keeper.outlet;
-            outlet.happened(now, tid, None, Happening::Ended, 0);
-            outlet.record.forget(tid);
-            if !self.keeper.kdamonds.are_ours() {
-                outlet.targets.forget(tid);
-            }
-            self.tap.forget(tid)?;
+            self.part_from(tid, now)?;
         }
         let is_time = self.sum_up(None, now)?;
         for target in self.keeper.kdamonds.look_again() {
@@ -450,24 +467,13 @@ impl Pump {
             outlet.record.target(&target);
         }
         if let Some(infos) = self.keeper.kdamonds.changed() {
-            for info in infos {
-                let known = self.meta.kdamonds.iter_mut().find(|it| it.tid == info.tid);
-                match known {
-                    Some(known) => *known = info,
-                    None => self.meta.kdamonds.push(info),
-                }
-            }
-            outlet.record.meta(&self.meta);
+            outlet.record.kdamonds(&infos);
         }
         outlet.tell_left_out(now);
         outlet.record.note_clock(now);
         let segment = outlet.record.segment();
         if std::mem::replace(&mut self.segment, segment) != segment {
             self.aside.write_again();
-            // What is gone is in the segments before.
-            let now = self.keeper.kdamonds.tids();
-            self.meta.kdamonds.retain(|it| now.contains(&it.tid));
-            self.meta.targets.retain(|it| now.contains(&it.kdamond));
         }
         if outlet.level().has_side_information() {
             let (pids, tids) = (outlet.targets.pids(), self.keeper.kdamonds.tids());
@@ -478,6 +484,20 @@ impl Pump {
             }
         }
         Ok(())
+    }
+
+    /// A kdamond is gone, and everything that it said is drained.
+    fn part_from(&mut self, tid: u32, now_ns: u64) -> Result<(), RecordError> {
+        self.finish(tid, now_ns)?;
+        let outlet = &mut self.keeper.outlet;
+        outlet.happened(now_ns, tid, None, Happening::Ended, 0);
+        outlet.record.forget(tid);
+        // Ours ends with its targets: that they are gone is asked for yet.
+        if !self.keeper.kdamonds.are_ours() {
+            outlet.forget(tid);
+        }
+        self.keeper.kdamonds.remove(tid);
+        Ok(self.tap.forget(tid)?)
     }
 
     /// Ends a kdamond's part, with what the program counted of it.

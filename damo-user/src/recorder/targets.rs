@@ -154,6 +154,12 @@ impl Targets {
         self.known.len() as u64
     }
 
+    /// How many of them are processes that live.
+    pub fn len_of_living(&self) -> usize {
+        let living = self.known.values().filter(|target| target.pidfd.is_some());
+        living.count()
+    }
+
     /// Ids of the processes that live.
     pub fn pids(&self) -> Vec<u32> {
         let living = self.known.values().filter(|target| target.pidfd.is_some());
@@ -161,14 +167,6 @@ impl Targets {
         pids.sort_unstable();
         pids.dedup();
         pids
-    }
-
-    /// Whether a process is a target of this kdamond already.
-    pub fn has(&self, kdamond: u32, pid: u32) -> bool {
-        let of = |(key, target): (&TargetKey, &Target)| {
-            key.kdamond == kdamond && target.info.pid == Some(pid)
-        };
-        self.known.iter().any(of)
     }
 
     /// A kdamond is gone, and its targets with it.
@@ -189,6 +187,11 @@ impl Targets {
             }
         }
         moved
+    }
+
+    /// All kdamonds are gone, and their targets with them.
+    pub fn forget_all(&mut self) {
+        self.known.clear();
     }
 
     /// Those that have another name since it was asked last: a process gets one

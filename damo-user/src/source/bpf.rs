@@ -1,5 +1,6 @@
 //! Loads the BPF program, attaches it and drains its ring buffer.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
@@ -335,6 +336,18 @@ impl Tap {
             Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Tells of these, and no others.
+    ///
+    /// # Errors
+    /// As for [`Tap::follow`].
+    pub fn follow_only(&mut self, pids: &BTreeSet<u32>) -> Result<(), SourceError> {
+        let known: Vec<u32> = self.followed.keys().collect::<Result<_, _>>()?;
+        for pid in known.iter().filter(|pid| !pids.contains(pid)) {
+            self.unfollow(*pid)?;
+        }
+        pids.iter().try_for_each(|pid| self.follow(*pid))
     }
 
     /// How many forks and execs could not be told of, or follow, so far.

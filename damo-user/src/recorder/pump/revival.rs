@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::RecordError;
-use super::super::children::STAND_IN;
+use super::super::anew::STAND_IN;
 use super::Pump;
 use crate::control::params::Params;
 use crate::control::{ControlError, Session};
