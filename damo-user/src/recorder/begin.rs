@@ -106,7 +106,7 @@ pub fn begin_ours(
         aside,
         teller: Teller::new(plan, system),
         meta,
-        params: Some(params),
+        ours: Some((params, tids)),
     };
     Ok(Begun {
         session: Some(session),
@@ -175,7 +175,7 @@ pub fn begin_ongoing(
         aside,
         teller: Teller::new(plan, system),
         meta,
-        params: None,
+        ours: None,
     };
     Ok(Begun {
         session: None,

@@ -84,18 +84,18 @@ pub struct Parts {
     pub teller: Teller,
     /// What the record says about itself so far.
     pub meta: Meta,
-    /// With what a DAMON of our own was switched on.
-    pub params: Option<Params>,
+    /// With what a DAMON of our own was switched on, and its threads in that order.
+    pub ours: Option<(Params, Vec<u32>)>,
 }
 
 impl Pump {
     /// `max_cpu`: the share of a processor that may be used.
     pub fn new(parts: Parts, service: bool, max_cpu: Option<f64>) -> Pump {
-        let params = parts.params.filter(|_| service);
+        let (params, ours) = parts.ours.unzip();
         Pump {
             tap: parts.tap,
-            revival: params.map(Revival::new),
-            ours: parts.kdamonds.tids(),
+            revival: params.filter(|_| service).map(Revival::new),
+            ours: ours.unwrap_or_default(),
             keeper: Keeper::new(parts.assembler, parts.outlet, parts.kdamonds),
             children: parts.children,
             aside: parts.aside,
