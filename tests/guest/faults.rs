@@ -117,7 +117,7 @@ fn a_stopped_service_counts_what_it_missed() {
     let before = parameters();
     counted::start().unwrap();
     let service = ["record", "--service", "--rotate", "1s", "--ring", "16KiB"];
-    let args = [&service, &["-o", "record"], &MANY[..], &["paddr"]].concat();
+    let args = [&service[..], &["-o", "record"], &MANY, &["paddr"]].concat();
     let started = scene.start(&args);
     until("recording", || scene.path("record").exists());
     until("events", || emitted() > 1000);

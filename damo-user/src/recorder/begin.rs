@@ -114,7 +114,7 @@ pub fn begin_ours(
         outlet: Outlet::new(record, targets, plan),
         aside,
         teller: Teller::new(plan, system),
-        params: Some(params),
+        ours: Some((params, tids)),
     };
     Ok(Begun {
         session: Some(session),
@@ -183,7 +183,7 @@ pub fn begin_ongoing(
         outlet: Outlet::new(record, targets, plan),
         aside,
         teller: Teller::new(plan, system),
-        params: None,
+        ours: None,
     };
     Ok(Begun {
         session: None,

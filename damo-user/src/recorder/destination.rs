@@ -297,7 +297,7 @@ impl Destination {
         let named = Arc::clone(&output);
         writer.sink_mut().then(move |file| {
             file.sync_data()?;
-            lock(&named).keep().map_err(io::Error::other)
+            lock(&named).keep().map_err(OutputError::into_io)
         });
         let mut last = std::mem::replace(&mut self.writer, writer);
         let last_output = std::mem::replace(&mut self.output, output);

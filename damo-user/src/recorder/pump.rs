@@ -86,18 +86,18 @@ pub struct Parts {
     pub outlet: Outlet,
     pub aside: Aside,
     pub teller: Teller,
-    /// With what a DAMON of our own was switched on, that may come on again.
-    pub params: Option<Params>,
+    /// With what a DAMON of our own was switched on, and its threads in that order.
+    pub ours: Option<(Params, Vec<u32>)>,
 }
 
 impl Pump {
     /// `max_cpu`: the share of a processor that may be used.
     pub fn new(parts: Parts, service: bool, max_cpu: Option<f64>) -> Pump {
-        let params = parts.params.filter(|_| service);
+        let (params, ours) = parts.ours.unzip();
         Pump {
             tap: parts.tap,
-            revival: params.map(Revival::new),
-            ours: parts.kdamonds.tids(),
+            revival: params.filter(|_| service).map(Revival::new),
+            ours: ours.unwrap_or_default(),
             keeper: Keeper::new(parts.assembler, parts.outlet, parts.kdamonds),
             children: parts.children,
             anew: parts.anew,

@@ -81,6 +81,16 @@ pub enum OutputError {
     },
 }
 
+impl OutputError {
+    /// What the system said, if it did.
+    pub fn into_io(self) -> io::Error {
+        match self {
+            OutputError::Io { source, .. } | OutputError::Folder { source, .. } => source,
+            other => io::Error::other(other),
+        }
+    }
+}
+
 /// Reads permissions as they are typed: octal, as chmod takes them.
 ///
 /// # Errors

@@ -48,7 +48,7 @@ pub fn begin_followed(
         kdamonds: Kdamonds::ours(system),
         children: None,
         anew: Some(anew),
-        params: None,
+        ours: None,
         outlet: Outlet::new(record, targets, plan),
         aside,
         teller: Teller::new(plan, system),

@@ -257,7 +257,7 @@ fn a_recorder_goes_on_where_another_one_has_ended() {
     let path = dir.path().join("record");
     let rotation = Rotation {
         age: Some(Duration::from_secs(1)),
-        keep_total: Some(6000),
+        keep_total: Some(50_000),
         ..Rotation::default()
     };
     let mut uuids = Vec::new();
@@ -278,7 +278,7 @@ fn a_recorder_goes_on_where_another_one_has_ended() {
     assert!(items(&path) == expected);
     // What others have left is removed as what is our own.
     let record = begun_in(&path, Some(rotation), true);
-    fs::write(path.join(segment_name(2)), vec![0; 5000]).unwrap();
+    fs::write(path.join(segment_name(2)), vec![0; 100_000]).unwrap();
     let segments = record.segments.clone().unwrap();
     segments.remove_old();
     assert_eq!(segments.removed_samples(), 0, "it is not ours");

@@ -109,15 +109,12 @@ impl Pump {
         self.tap.learn(true)?;
         let begun_ns = clock::monotonic_ns();
         let on = session.turn_on_again(&params);
-        let revived = match on {
+        match on {
             Ok(tids) => self.take_over(&params, &tids, begun_ns),
-            Err(error) => {
-                self.put_off(now, &error);
-                Ok(())
-            }
-        };
-        self.tap.learn(false)?;
-        revived
+            Err(error) => self.put_off(now, &error),
+        }
+        // What others have begun just then is not ours.
+        Ok(self.tap.only(&self.keeper.kdamonds.tids())?)
     }
 
     fn put_off(&mut self, now: Instant, error: &ControlError) {
@@ -128,16 +125,10 @@ impl Pump {
     }
 
     /// These threads are our kdamonds now, in place of those that were.
-    fn take_over(
-        &mut self,
-        params: &Params,
-        tids: &[u32],
-        begun_ns: u64,
-    ) -> Result<(), RecordError> {
+    fn take_over(&mut self, params: &Params, tids: &[u32], begun_ns: u64) {
         let before = std::mem::replace(&mut self.ours, tids.to_vec());
         self.keeper.assembler.started(begun_ns);
         for ((index, _, context), &tid) in params.contexts().zip(tids) {
-            self.tap.record(tid)?;
             let assembler = &mut self.keeper.assembler;
             assembler.kdamond(tid, context.fixed_intervals(), context.addr_unit);
             self.keeper.kdamonds.add(info_of(context, index, tid));
@@ -156,7 +147,6 @@ impl Pump {
             revival.is_on(Instant::now());
         }
         tell("damo: DAMON was switched off by somebody else, and is on again");
-        Ok(())
     }
 }
 
