@@ -39,6 +39,14 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let mode = args.part.output_permission;
     let target = Target::create(&args.input, &args.output, mode, format.is_binary())?;
     let mut record = open(&args.input)?;
+    let is_summary = record.meta().summary_ns.is_some();
+    if is_summary && !matches!(format, Format::Damo | Format::Ndjson) {
+        return Err(UsageError(format!(
+            "{}: a summary, which has no regions: only damo and ndjson hold its numbers; see also damo report summary --format",
+            args.input.display()
+        ))
+        .into());
+    }
     let mut end_ns = record.about().end_ns;
     if let Some((start, end)) = time {
         let range = range(&mut *record, start, end, &args.part)?;
@@ -52,7 +60,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
     watch.finish();
     let exported = written.map_err(|error| failed(&args.output, error))?;
     let cut_away = narrowed && exported.samples == 0;
-    if (exported.snapshots == 0 && !all && !exported.losses.any()) || cut_away {
+    let nothing = exported.snapshots == 0 && !all && !exported.losses.any();
+    if (nothing && !is_summary) || cut_away {
         anyhow::bail!(
             "{}: nothing of this record is within --time, --address, --target, --sz_region, --access_rate and --age; `damo report heats --guide` prints what it has",
             args.input.display()
@@ -141,10 +150,14 @@ fn range(
             }
         }
     }
-    let last_ns = match needs_end {
+    let mut last_ns = match needs_end {
         true => last_end(record)?,
         false => 0,
     };
+    if record.meta().summary_ns.is_some() {
+        first_ns = Some(record.meta().mono_ns);
+        last_ns = record.about().end_ns.unwrap_or(0);
+    }
     let first_ns = first_ns.unwrap_or(0);
     let at = |moment| match moment {
         Moment::At(ns) => ns,

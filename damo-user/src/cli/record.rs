@@ -93,9 +93,10 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = parse_timeout)]
     timeout: Option<Duration>,
 
-    /// Size of the ring buffer between kernel and recorder
-    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = parse_ring, hide_short_help = true)]
-    ring: u32,
+    /// Size of the ring buffer between kernel and recorder [default: 4MiB; 256KiB
+    /// with --summary]
+    #[arg(long, value_name = "SIZE", value_parser = parse_ring, hide_short_help = true)]
+    ring: Option<u32>,
 
     /// Print what the BPF program logs
     #[arg(long = "debug-bpf", hide_short_help = true)]
@@ -276,7 +277,10 @@ impl Args {
             mode: self.output_permission,
             timeout: self.timeout,
             tap: source::Options {
-                ring_bytes: self.ring,
+                ring_bytes: self.ring.unwrap_or(match summary {
+                    None => source::Options::default().ring_bytes,
+                    Some(_) => SUMMARY_RING,
+                }),
                 summary: summary.is_some(),
                 debug: self.debug_bpf,
                 wanted: source::Wanted {
@@ -290,6 +294,10 @@ impl Args {
         })
     }
 }
+
+/// Bytes of the ring where no regions go through it: 2900 forks, exits and the
+/// like in a second.
+const SUMMARY_RING: u32 = 256 << 10;
 
 /// Whether any kdamond runs.
 fn something_runs() -> bool {

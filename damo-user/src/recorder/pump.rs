@@ -284,7 +284,12 @@ impl Pump {
     fn tell(&mut self, how: fn(&mut Teller, &Going<'_>)) -> Result<(), RecordError> {
         let counters = self.counters()?;
         let outlet = &self.keeper.outlet;
-        let stats = outlet.stats();
+        let mut stats = outlet.stats();
+        if outlet.summary.is_some() {
+            // Those that are not read yet are counted, too.
+            let rest = counters.lost.saturating_add(self.left_out());
+            stats.samples = counters.seen.saturating_sub(rest);
+        }
         let infos = self.keeper.kdamonds.infos().into_iter();
         let said = format!(
             "{} region samples, {} lost, {} bytes",
