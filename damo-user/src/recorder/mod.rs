@@ -13,6 +13,7 @@ mod children;
 pub mod cpu_budget;
 mod destination;
 mod error;
+mod glance;
 mod kdamonds;
 mod keeper;
 pub mod merge;
@@ -45,6 +46,7 @@ use crate::watch::{self, Signals, Watched};
 
 use begin::{Begun, begin_ongoing, begin_ours, targets_of};
 pub use error::RecordError;
+pub use glance::{Glance, GlanceError, glance, glance_filtered, glance_tried};
 pub use kdamonds::Which;
 use profile::Profile;
 pub use pump::Ended;

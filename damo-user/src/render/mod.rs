@@ -24,7 +24,7 @@ pub use loss::{loss_line, write_gap};
 pub use module::{ModuleStatus, write_param};
 pub use picture::write_picture;
 pub use python::repr;
-pub use raw::{RawForm, RawWriter};
+pub use raw::{RawForm, RawSource, RawWriter};
 pub use sysinfo::{Section, Sysinfo, features_json, no_damon};
 pub use table::{Table, TableForm, Value, write_json};
 pub use wss::{WssForm, write_collapsed_wss, write_wss, write_wss_table};
