@@ -11,6 +11,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod access;
 mod badinput;
 mod children;
 mod control;

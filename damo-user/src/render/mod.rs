@@ -38,7 +38,7 @@ pub use pa_layout::{
     write_default_range, write_layout, write_layout_table, write_ranges, write_ranges_table,
 };
 pub use python::repr;
-pub use raw::{RawForm, RawWriter};
+pub use raw::{RawForm, RawSource, RawWriter};
 pub use series::SeriesForm;
 pub use summary::{Summarized, SummaryForm, write_summary, write_summary_table};
 pub use sysinfo::{Section, Sysinfo, features_json, no_damon};

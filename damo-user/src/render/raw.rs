@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{size, time, write_gap};
-use crate::model::{Gap, Item, Snapshot, TargetKey};
+use crate::model::{Gap, Item, Snapshot, TargetKey, printable};
 
 /// What is printed, and how.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,8 +19,18 @@ pub struct RawForm {
 pub struct RawWriter<'a> {
     out: &'a mut dyn Write,
     target: TargetKey,
+    all_targets: bool,
     form: RawForm,
     base_ns: u64,
+}
+
+/// What 3.x tells beside it.
+#[derive(Clone, Debug, Default)]
+pub struct RawSource {
+    /// Where the snapshots come from.
+    pub name: String,
+    /// They are of all targets together.
+    pub all_targets: bool,
 }
 
 impl<'a> RawWriter<'a> {
@@ -35,17 +45,18 @@ impl<'a> RawWriter<'a> {
         target: TargetKey,
         base_ns: u64,
         form: RawForm,
-        source: Option<&str>,
+        source: Option<&RawSource>,
     ) -> io::Result<Self> {
         let base = time(base_ns, form.raw_number);
         writeln!(out, "base_time_absolute: {base}")?;
         if let Some(source) = source {
-            writeln!(out, "data source: {source}")?;
+            writeln!(out, "data source: {}", printable(&source.name))?;
         }
         writeln!(out)?;
         Ok(Self {
             out,
             target,
+            all_targets: source.is_some_and(|source| source.all_targets),
             form,
             base_ns,
         })
@@ -87,7 +98,10 @@ impl<'a> RawWriter<'a> {
             "monitoring_duration:",
             time(snapshot.duration_ns(), raw)
         )?;
-        writeln!(out, "target_id: {}", snapshot.target.target_id)?;
+        match self.all_targets {
+            true => writeln!(out, "target_id: None")?,
+            false => writeln!(out, "target_id: {}", snapshot.target.target_id)?,
+        }
         writeln!(out, "nr_regions: {}", snapshot.regions.len())?;
         if snapshot.missing > 0 {
             let announced = snapshot.regions.len() as u64 + u64::from(snapshot.missing);
