@@ -45,6 +45,12 @@ enum What {
     },
     /// Mappings, memory and CPU time: what a look at them costs
     Around,
+    /// Reports of an hour at 1000 regions: speed and memory, beside zstd and the peer
+    Report {
+        /// Some of it: ours, peer
+        #[arg(value_name = "PART")]
+        parts: Vec<String>,
+    },
 }
 
 /// Runs the subcommand.
@@ -53,6 +59,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         What::Record { seconds, rounds } => (seconds, rounds),
         What::Store { parts } => return native("store", parts),
         What::Around => return native("around", &[]),
+        What::Report { parts } => return native("report", parts),
     };
     let cache = Cache::open()?;
     let mut bring = guest::binaries(true)?;
