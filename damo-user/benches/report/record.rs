@@ -44,11 +44,11 @@ pub fn written(samples: u64) -> Records {
 }
 
 fn simulate(parts: &[Part]) {
-    type Open<'a> = (&'a Part, u64, Writer<BufWriter<File>>);
+    type Open<'a> = (&'a Part, u64, Writer<File>);
     let mut open: Vec<Open<'_>> = (parts.iter())
         .map(|part| {
             let file = File::create(&part.record).expect("it is written");
-            let writer = Writer::new(BufWriter::new(file), &Meta::default());
+            let writer = Writer::new(file, &Meta::default());
             (part, 0, writer.expect("it is written"))
         })
         .collect();
@@ -68,7 +68,6 @@ fn simulate(parts: &[Part]) {
     }
     for (_, _, mut writer) in open {
         writer.finish().expect("it is written");
-        writer.into_sink().flush().expect("it is written");
     }
 }
 

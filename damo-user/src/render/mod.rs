@@ -5,6 +5,7 @@ mod color;
 mod guide;
 mod heats;
 mod info;
+mod line;
 mod loss;
 mod mappings;
 mod module;
