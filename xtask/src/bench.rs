@@ -57,6 +57,12 @@ enum What {
     Around,
     /// A recorder without the kernel: events it takes, and its memory
     Stress,
+    /// Reports of an hour at 1000 regions: speed and memory, beside zstd and the peer
+    Report {
+        /// Some of it: ours, peer
+        #[arg(value_name = "PART")]
+        parts: Vec<String>,
+    },
 }
 
 /// Seconds that a guest may take for all recorders, at least: the peer alone
@@ -84,6 +90,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         What::Store { parts } => native("store", parts),
         What::Around => native("around", &[]),
         What::Stress => native("stress", &[]),
+        What::Report { parts } => native("report", parts),
     }
 }
 

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-pub use args::{Args, PeersArgs};
-use args::{Format, Moment, PartArgs};
+pub use args::{Args, Format, PeersArgs};
+use args::{Moment, PartArgs};
 use target::{Counted, STANDARD, Target};
 
 use super::watch::{Watch, open};
@@ -72,6 +72,31 @@ pub fn run(args: &Args) -> Result<Outcome> {
     Ok(match exported.losses.any() {
         true => Outcome::Lost,
         false => Outcome::Done,
+    })
+}
+
+/// Writes what `open` gives into a file: complete, or not at all.
+///
+/// # Errors
+/// As for [`run`].
+pub fn into_file<R: Record>(
+    input: &Path,
+    output: &Path,
+    mode: u32,
+    format: Format,
+    open: impl FnOnce() -> Result<R>,
+) -> Result<Outcome> {
+    let target = Target::create(input, output, mode, format.is_binary())?;
+    let mut record = open()?;
+    let mut out = target.writer()?;
+    let exported = write(format, &mut record, &mut out).map_err(|error| failed(output, error))?;
+    target.keep()?;
+    Ok(match loss_line(&exported.losses) {
+        Some(line) => {
+            tell(format_args!("damo: {line}"));
+            Outcome::Lost
+        }
+        None => Outcome::Done,
     })
 }
 

@@ -7,6 +7,7 @@ mod guide;
 mod heat_terminal;
 mod heats;
 mod info;
+mod line;
 mod loss;
 mod mappings;
 mod module;
