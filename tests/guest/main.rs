@@ -11,6 +11,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod access;
 mod badinput;
 mod children;
 mod control;
@@ -21,10 +22,13 @@ mod documents;
 mod effects;
 mod endings;
 mod everything;
+mod faults;
 mod files;
+mod follow;
 mod kit;
 mod lifecycle;
 mod modules;
+mod monitor;
 mod ongoing;
 mod others;
 mod ownership;
@@ -34,4 +38,6 @@ mod recorder;
 mod rotation;
 mod service;
 mod snapshots;
+mod soak;
+mod summary;
 mod timing;

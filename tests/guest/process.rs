@@ -107,6 +107,7 @@ fn said(mut file: &File) -> String {
 }
 
 /// A command that has ended by itself.
+#[derive(Debug)]
 pub struct Ran {
     pub status: ExitStatus,
     pub stdout: String,

@@ -8,6 +8,7 @@ mod bench;
 mod build;
 mod built;
 mod cache;
+mod conformance;
 mod console;
 mod debian;
 mod demo;
@@ -23,6 +24,7 @@ mod selftest;
 mod steps;
 mod tally;
 mod test;
+mod tools;
 
 /// The project's own commands.
 #[derive(Parser)]
@@ -30,6 +32,7 @@ mod test;
 enum Command {
     BuildEbpf(ebpf::Args),
     Bench(bench::Args),
+    Conformance(conformance::Args),
     Guest(guest::Args),
     GuestSelftest(selftest::Args),
     Test(test::Args),
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::BuildEbpf(args) => ebpf::main(&args),
         Command::Bench(args) => bench::main(&args),
+        Command::Conformance(args) => conformance::main(&args),
         Command::Guest(args) => guest::main(&args),
         Command::GuestSelftest(args) => selftest::main(&args),
         Command::Test(args) => test::main(&args),

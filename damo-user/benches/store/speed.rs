@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use damo_user::analyze::{Heat, HeatSpec, Wss, WssSpec};
+use damo_user::analyze::{
+    AccessThreshold, Heat, HeatSpec, InUse, SeriesSpec, WarmUp, Wss, WssSpec,
+};
 use damo_user::export::{self, Filter};
 use damo_user::model::Record;
 use damo_user::store::{ReadAhead, Reader, decompress_only};
@@ -136,13 +138,16 @@ pub fn two_cores(quick: bool) {
                 samples
             }),
             ("wss", &|record| {
-                let mut wss = Wss::new(WssSpec {
-                    exclude_samples: 0,
+                let spec = WssSpec {
                     work_time_ns: 1,
-                    acc_thres: 1,
-                    sz_thres: 1,
-                });
-                let samples = work::read(record, |snapshot| wss.add(snapshot));
+                    in_use: InUse {
+                        accesses: AccessThreshold::Samples(1),
+                        size: 1,
+                    },
+                    series: SeriesSpec::BY_SIZE,
+                };
+                let mut wss = Wss::new(spec, WarmUp::new(0));
+                let samples = work::read(record, |snapshot| wss.snapshot(snapshot));
                 std::hint::black_box(wss);
                 samples
             }),

@@ -1,6 +1,36 @@
 //! Several aggregations taken as one: v1.7.3's `--work_time`.
 
-use crate::model::{Region, Snapshot};
+use crate::model::{Intervals, Region, Snapshot};
+
+/// Consecutive snapshots of a target, taken as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group<'a> {
+    /// They overlap nothing, but are in no order if there were several snapshots.
+    pub regions: &'a [Region],
+    /// Start of the first snapshot, in nanoseconds.
+    pub start_ns: u64,
+    /// End of the last.
+    pub end_ns: u64,
+    /// All aggregation intervals together as one; `None` if one was not known.
+    pub intervals: Option<Intervals>,
+}
+
+impl<'a> Group<'a> {
+    /// A snapshot alone.
+    pub fn of(snapshot: &'a Snapshot) -> Group<'a> {
+        Group {
+            regions: &snapshot.regions,
+            start_ns: snapshot.start_ns,
+            end_ns: snapshot.end_ns,
+            intervals: snapshot.intervals,
+        }
+    }
+
+    /// Its length, in nanoseconds.
+    pub fn duration_ns(&self) -> u64 {
+        self.end_ns.saturating_sub(self.start_ns)
+    }
+}
 
 /// Joins consecutive snapshots of one target until they span a time. What is
 /// left of an unfinished group at the end is dropped.
@@ -12,6 +42,7 @@ use crate::model::{Region, Snapshot};
 pub struct Grouping {
     work_time_ns: u64,
     start_ns: Option<u64>,
+    intervals: Option<Intervals>,
     regions: Vec<Region>,
     /// Most accesses in the snapshot at hand, for each region.
     most: Vec<u32>,
@@ -23,27 +54,38 @@ impl Grouping {
         Self {
             work_time_ns,
             start_ns: None,
+            intervals: None,
             regions: Vec::new(),
             most: Vec::new(),
         }
     }
 
-    /// Takes a snapshot in and calls `done` with a group's regions when the
-    /// snapshot completes it. A group's regions overlap nothing, but are in no order.
-    pub fn add(&mut self, snapshot: &Snapshot, done: impl FnOnce(&[Region])) {
+    /// Takes a snapshot in and calls `done` with the group that it completes.
+    pub fn add(&mut self, snapshot: &Snapshot, done: impl FnOnce(Group<'_>)) {
         let start_ns = self.start_ns.unwrap_or(snapshot.start_ns);
         let complete = snapshot.end_ns.saturating_sub(start_ns) >= self.work_time_ns;
         if self.start_ns.is_none() && complete {
-            return done(&snapshot.regions);
+            return done(Group::of(snapshot));
         }
         if self.start_ns.is_none() {
             self.start_ns = Some(start_ns);
             self.regions.clone_from(&snapshot.regions);
+            self.intervals = snapshot.intervals;
         } else {
             self.join(&snapshot.regions);
+            let both = self.intervals.zip(snapshot.intervals);
+            self.intervals = both.map(|(so_far, more)| Intervals {
+                aggr_us: so_far.aggr_us.saturating_add(more.aggr_us),
+                ..so_far
+            });
         }
         if complete {
-            done(&self.regions);
+            done(Group {
+                regions: &self.regions,
+                start_ns,
+                end_ns: snapshot.end_ns,
+                intervals: self.intervals,
+            });
             self.start_ns = None;
         }
     }

@@ -50,6 +50,21 @@ impl Losses {
         *count = count.saturating_add(events);
     }
 
+    /// Takes in those of another record.
+    pub fn merge(&mut self, other: &Losses) {
+        for (own, other) in [
+            (&mut self.stored, other.stored),
+            (&mut self.incomplete, other.incomplete),
+            (&mut self.ring_full, other.ring_full),
+            (&mut self.unseen, other.unseen),
+            (&mut self.damaged, other.damaged),
+            (&mut self.unwritten, other.unwritten),
+            (&mut self.uncounted_gaps, other.uncounted_gaps),
+        ] {
+            *own = own.saturating_add(other);
+        }
+    }
+
     /// How many region samples are known to be missing.
     pub fn samples(&self) -> u64 {
         [

@@ -1,25 +1,44 @@
 //! Pure folds over snapshots: no I/O, memory bounded by the result.
 
+pub mod access;
 mod distribution;
+mod footprint;
 mod group;
 mod guide;
 mod heat;
 mod hottest;
 mod info;
 mod loss;
+mod mappings;
+mod moments;
+mod nr_regions;
 mod per_target;
 mod places;
+mod series;
+mod summary;
 mod temperature;
+mod threshold;
+mod times;
+mod warm_up;
 mod wss;
 
 pub use distribution::Distribution;
-pub use group::Grouping;
+pub use footprint::{Footprint, FootprintMetric};
+pub use group::{Group, Grouping};
 pub use guide::{Guide, TargetGuide};
 pub use heat::{Heat, HeatError, HeatMap, HeatRule, HeatSpec, HeatUnit, MAX_PIXELS};
 pub use hottest::Hottest;
 pub use info::{Info, IntervalsFrom, MemoryOver, TargetCounts};
 pub use loss::Losses;
+pub use mappings::{By, MappingKind, MappingUse, Mappings, Place, Usage};
+pub use moments::Moments;
+pub use nr_regions::{NrRegions, TargetNrRegions};
 pub use per_target::PerTarget;
-pub use places::{Place, Places};
+pub use places::{NamedRange, NamedRanges};
+pub use series::{Exactness, Room, Series, SeriesSpec, SortBy};
+pub use summary::{Digest, Summaries, working_set_of};
 pub use temperature::TemperatureSort;
-pub use wss::{SortBy, TargetWss, Wss, WssSpec, collapse};
+pub use threshold::{AccessThreshold, InUse};
+pub use times::{TargetTimes, Times};
+pub use warm_up::WarmUp;
+pub use wss::{Whose, Wss, WssOf, WssSpec, collapse};

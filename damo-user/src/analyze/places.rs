@@ -11,7 +11,7 @@ const MAX_PLACES: usize = 4096;
 
 /// Collects the mappings that overlap a range.
 #[derive(Debug)]
-pub struct Places {
+pub struct NamedRanges {
     within: Range<u64>,
     /// Ends by starts and names: what grows is one place.
     ends: BTreeMap<(u64, Arc<str>), u64>,
@@ -19,14 +19,14 @@ pub struct Places {
 
 /// A range of addresses that has a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct NamedRange {
     /// Addresses, cut to the range that was asked for.
     pub range: Range<u64>,
     /// The file, `[heap]` and the like; empty for anonymous memory.
     pub name: Arc<str>,
 }
 
-impl Places {
+impl NamedRanges {
     /// Of a range of addresses.
     pub fn new(within: Range<u64>) -> Self {
         Self {
@@ -51,16 +51,16 @@ impl Places {
 
     /// The places, ascending. Those of one name that are close to each other for
     /// the range's size, as the parts of a library are, are one.
-    pub fn finish(self) -> Vec<Place> {
+    pub fn finish(self) -> Vec<NamedRange> {
         let near = self.within.end.saturating_sub(self.within.start) / 256;
-        let mut places: Vec<Place> = Vec::new();
+        let mut places: Vec<NamedRange> = Vec::new();
         for ((start, name), end) in self.ends {
             let before = places.iter_mut().rev().find(|place| place.name == name);
             match before {
                 Some(place) if start <= place.range.end.saturating_add(near) => {
                     place.range.end = place.range.end.max(end);
                 }
-                _ => places.push(Place {
+                _ => places.push(NamedRange {
                     range: start..end,
                     name,
                 }),
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn parts_of_one_file_are_one_place_and_others_are_cut() {
-        let mut places = Places::new(1000..26_600);
+        let mut places = NamedRanges::new(1000..26_600);
         for (start, end, name) in [
             (0, 1200, "[heap]"),
             (0, 1500, "[heap]"),

@@ -1,14 +1,20 @@
 //! The commands: arguments as typed, and thin bodies that call the library.
 
+mod adjust;
 mod args;
 mod color;
+mod completions;
 mod convert;
 mod diagnose;
 pub mod do_record;
 mod features;
 mod filters;
+mod follow;
+mod help;
 mod module;
+mod monitor;
 mod params;
+mod peers;
 mod progress;
 mod record;
 mod record_info;
@@ -19,17 +25,22 @@ mod rotate;
 mod schemes;
 pub mod service;
 mod snapshot;
+mod snapshot_filters;
 mod start;
 mod status;
 mod stop;
+mod summary;
 mod sysinfo;
 mod target;
+mod tree;
 mod tune;
+mod validate;
 mod watch;
 
 use std::borrow::Cow;
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 
@@ -37,6 +48,7 @@ use crate::control::ownership::Whose;
 use crate::control::{ControlError, System};
 use crate::model::printable;
 use crate::sys::tell::tell;
+pub use tree::tree;
 
 /// How a command ended, if nothing failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +59,8 @@ pub enum Outcome {
     Lost,
     /// The recorded command's own exit code.
     Child(u8),
+    /// What was checked is not as it should be: exit code 1.
+    Invalid,
 }
 
 /// Arguments that cannot be right: exit code 2.
@@ -54,9 +68,18 @@ pub enum Outcome {
 #[error("{0}")]
 pub struct UsageError(pub String);
 
-/// Record and analyse data accesses with DAMON.
+/// Record and analyse data accesses with DAMON
 #[derive(Debug, Parser)]
-#[command(name = "damo", version, arg_required_else_help = true)]
+#[command(
+    name = "damo",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = "\
+More: damo COMMAND --help, damo help TOPIC (damon_param_options,
+access_filter_options, exit-codes, units, files).
+Options may be typed with dashes or with underscores."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -66,6 +89,8 @@ struct Cli {
 enum Command {
     /// Record data accesses into a file
     Record(Box<record::Args>),
+    /// Record, and show what comes, again and again
+    Monitor(monitor::Args),
     /// Switch DAMON on and leave it on
     Start(start::Args),
     /// Change what `damo start` began, while it runs
@@ -81,7 +106,7 @@ enum Command {
     /// Read a record and print what is in it
     Report(report::Args),
     /// What is in a record, and what is missing
-    #[command(name = "record_info", visible_alias = "record-info")]
+    #[command(name = "record_info")]
     RecordInfo(record_info::Args),
     /// Check records to the last byte
     Verify(record_info::VerifyArgs),
@@ -90,6 +115,10 @@ enum Command {
     /// The same as `convert`, with damo 3's options
     #[command(name = "convert_record_format")]
     ConvertRecordFormat(convert::PeersArgs),
+    /// Write a record as if its aggregation interval had been longer, or a part of it
+    Adjust(adjust::Args),
+    /// Check whether a record is what DAMON should have given
+    Validate(validate::Args),
     /// Look at DAMON's modules in the kernel and change them
     Module(module::Args),
     /// Short for `module reclaim`
@@ -101,13 +130,20 @@ enum Command {
     Features(features::Args),
     /// Whether DAMON can be used here, and what stands in the way
     Diagnose(diagnose::Args),
+    /// Print help on a command or a topic
+    Help(help::Args),
+    /// Print what a shell needs to complete damo's commands and options
+    #[command(alias = "setup_cli_completion")]
+    Completions(completions::Args),
+    /// Write man pages into a folder, one for each command
+    Man(completions::ManArgs),
     /// Print damo's version
     Version,
 }
 
 /// Parses the command line, runs the command and maps its outcome.
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match tree::parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(error) => {
             print_usage(&error);
@@ -124,7 +160,9 @@ pub fn run() -> ExitCode {
     match outcome.and_then(|outcome| flushed.map(|()| outcome)) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Lost) => ExitCode::from(3),
+        Ok(Outcome::Invalid) => ExitCode::from(1),
         Ok(Outcome::Child(code)) => ExitCode::from(code),
+        // Whoever read it has had enough, like `head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             tell(format_args!("damo: {}", one_line(&error)));
@@ -151,6 +189,10 @@ fn print_usage(error: &clap::Error) {
     }
 }
 
+/// Whether nobody reads standard output any more. An error may come back from
+/// a writer of some format with no word of it.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
 /// Names itself in errors: what is printed comes from many places.
 struct StandardOutput(StdoutLock<'static>);
 
@@ -167,7 +209,11 @@ impl Write for StandardOutput {
 fn named(error: io::Error) -> io::Error {
     match error.kind() {
         // To be done again, or no failure.
-        io::ErrorKind::Interrupted | io::ErrorKind::BrokenPipe => error,
+        io::ErrorKind::Interrupted => error,
+        io::ErrorKind::BrokenPipe => {
+            CLOSED.store(true, Ordering::Relaxed);
+            error
+        }
         kind => io::Error::new(kind, format!("cannot write to standard output: {error}")),
     }
 }
@@ -175,6 +221,7 @@ fn named(error: io::Error) -> io::Error {
 fn dispatch(command: Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     match command {
         Command::Record(args) => record::run(*args, out),
+        Command::Monitor(args) => monitor::run(&args, out),
         Command::Start(args) => start::run(&args, out),
         Command::Tune(args) => tune::run(&args, out),
         Command::Stop(args) => stop::run(&args, out),
@@ -186,11 +233,16 @@ fn dispatch(command: Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         Command::Verify(args) => record_info::verify(&args, out),
         Command::Convert(args) => convert::run(&args),
         Command::ConvertRecordFormat(args) => convert::run(&args.into()),
+        Command::Adjust(args) => adjust::run(&args),
+        Command::Validate(args) => validate::run(&args, out),
         Command::Module(args) => module::run(args, out),
         Command::Reclaim(args) => module::reclaim(args, out),
         Command::LruSort(args) => module::lru_sort(args, out),
         Command::Features(args) => features::run(&args, out),
         Command::Diagnose(args) => diagnose::run(&args, out),
+        Command::Help(args) => help::run(&args, out),
+        Command::Completions(args) => completions::run(&args, out),
+        Command::Man(args) => completions::man(&args),
         Command::Version => sysinfo::version(out),
     }
 }
@@ -215,11 +267,12 @@ fn tell_of_leavings() {
     }
 }
 
-/// Whether whoever read our output has had enough, like `head`.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<io::Error>()
-        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    let of_io = |cause: &(dyn std::error::Error + 'static)| {
+        let error = cause.downcast_ref::<io::Error>();
+        error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
+    CLOSED.load(Ordering::Relaxed) || error.chain().any(of_io)
 }
 
 /// An error and its causes in one line; a cause that the text before it

@@ -1,12 +1,21 @@
 //! `damo report`: one file for each report; what they share is here.
 
+mod access;
 mod args;
+mod footprints;
 mod heatmap;
 mod heats;
+mod mappings;
 mod maps;
+mod nr_regions;
+mod numbers;
+mod pa_layout;
 mod plot;
+mod profile;
 mod raw;
 mod sources;
+mod summary;
+mod times;
 mod wss;
 
 use std::io::Write;
@@ -14,11 +23,12 @@ use std::path::Path;
 
 pub use args::Args;
 use args::Kind;
+pub use profile::hot_functions;
 
-use super::Outcome;
 use super::watch::Watch;
+use super::{Outcome, UsageError};
 use crate::analyze::Losses;
-use crate::model::{Item, Record, Snapshot};
+use crate::model::{Item, Meta, Record, Snapshot};
 use crate::render::loss_line;
 use crate::sys::tell::tell;
 
@@ -36,10 +46,17 @@ fn pair<T: Copy>(values: &Option<Vec<T>>) -> Option<(T, T)> {
 /// The record cannot be read, or nothing of it fits the arguments.
 pub fn run(args: Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let losses = match args.kind {
+        Kind::Access(args) => access::run(&args, out)?,
         Kind::Raw(args) => raw::run(&args, out)?,
         Kind::Heats(args) => heats::run(&args, out)?,
         Kind::Heatmap(args) => heatmap::run(&args, out)?,
         Kind::Wss(args) => wss::run(&args, out)?,
+        Kind::Summary(args) => summary::run(&args, out)?,
+        Kind::NrRegions(args) => nr_regions::run(&args, out)?,
+        Kind::Mappings(args) => mappings::run(&args, out)?,
+        Kind::Footprints(args) => footprints::run(&args, out)?,
+        Kind::Times(args) => times::run(&args, out)?,
+        Kind::PaLayout(args) => return pa_layout::run(&args, out),
         Kind::Damon(args) => return super::status::run(&args, out),
         Kind::RecordInfo(args) => return super::record_info::run(&args, out),
         Kind::Sysinfo(args) => return super::sysinfo::run(&args, out),
@@ -57,12 +74,29 @@ pub fn run(args: Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
 /// Opens a record to be reported of, and tells what was left out of it on purpose.
 fn opened(path: &Path) -> anyhow::Result<Watch> {
     let record = Watch::open(path)?;
-    let filters = &record.meta().filters;
-    if !filters.is_empty() {
-        let filters = filters.join(" ");
+    tell_filters(record.meta());
+    Ok(record)
+}
+
+/// Tells what was left out of a record on purpose.
+fn tell_filters(meta: &Meta) {
+    if !meta.filters.is_empty() {
+        let filters = meta.filters.join(" ");
         tell(format_args!(
             "damo: recorded with {filters}: other regions are not in the record"
         ));
+    }
+}
+
+/// As [`opened`], for what takes regions.
+fn opened_with_regions(path: &Path) -> anyhow::Result<Watch> {
+    let record = opened(path)?;
+    if record.meta().summary_ns.is_some() {
+        return Err(UsageError(format!(
+            "{}: a summary, which has no regions: see damo report summary and damo report wss, or record without --summary",
+            path.display()
+        ))
+        .into());
     }
     Ok(record)
 }

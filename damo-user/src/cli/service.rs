@@ -5,11 +5,11 @@
 pub struct ServiceArgs {
     /// Run as a service: tell systemd, rotate on SIGHUP, and wait when DAMON is
     /// switched off
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub service: bool,
 
     /// Give up detail rather than use more of a processor than this (1%, 0.5%)
-    #[arg(long = "max-cpu", value_name = "SHARE", value_parser = parse_share)]
+    #[arg(long = "max-cpu", value_name = "SHARE", value_parser = parse_share, hide_short_help = true)]
     pub max_cpu: Option<f64>,
 }
 

@@ -19,7 +19,7 @@ pub struct SnapshotArgs {
 
     /// Tell of each region how much of it passes: allow|reject [none] anon and so on, as
     /// --damos_filter; may be repeated
-    #[arg(long = "snapshot_damos_filter", num_args = 1.., value_name = "FILTER", requires = "snapshot")]
+    #[arg(long = "snapshot_damos_filter", num_args = 1.., value_name = "FILTER", requires = "snapshot", hide_short_help = true)]
     filter: Vec<String>,
 }
 

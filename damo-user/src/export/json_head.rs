@@ -8,6 +8,7 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
+use super::json_form::JsonForm;
 use super::peer::PeerRecord;
 use crate::model::units::{TimeUnit, parse_size, parse_time_us};
 
@@ -24,7 +25,11 @@ const STATS: [&str; 8] = [
 ];
 
 /// Writes everything up to the snapshots.
-pub fn write_head<W: Write>(out: &mut W, record: &PeerRecord) -> io::Result<()> {
+pub fn write_head<W: Write + ?Sized>(
+    out: &mut W,
+    record: &PeerRecord,
+    form: JsonForm,
+) -> io::Result<()> {
     let origin = &record.origin;
     let key = |name| format!("\n        \"{name}\": ");
     // Indices that are not known are 0 to the peer, too.
@@ -50,10 +55,10 @@ pub fn write_head<W: Write>(out: &mut W, record: &PeerRecord) -> io::Result<()> 
             ];
             out.write_all(b"{")?;
             for (name, us) in numbers {
-                write!(out, "\n            \"{name}\": \"{us}\",")?;
+                write!(out, "\n            \"{name}\": \"{}\",", form.us(us))?;
             }
             out.write_all(b"\n            \"intervals_goal\": ")?;
-            write_goal(out, origin.intervals_goal.as_ref())?;
+            write_goal(out, origin.intervals_goal.as_ref(), form)?;
             out.write_all(b"\n        },")?;
         }
         None => out.write_all(b"null,")?,
@@ -78,25 +83,29 @@ pub fn write_head<W: Write>(out: &mut W, record: &PeerRecord) -> io::Result<()> 
             b",\n            {"
         })?;
         first = false;
-        write_filter(out, filter)?;
+        write_filter(out, filter, form)?;
         out.write_all(b"\n            }")?;
     }
     out.write_all(if first { b"]," } else { b"\n        ]," })
 }
 
-fn write_goal<W: Write>(out: &mut W, goal: Option<&Value>) -> io::Result<()> {
+fn write_goal<W: Write + ?Sized>(
+    out: &mut W,
+    goal: Option<&Value>,
+    form: JsonForm,
+) -> io::Result<()> {
     let field = |name: &str| goal.and_then(|goal| goal.get(name));
     write!(
         out,
-        "{{\n                \"access_bp\": \"{:.6}\",\n                \"aggrs\": \"{}\",\n                \"min_sample_us\": \"{}\",\n                \"max_sample_us\": \"{}\"\n            }}",
-        field("access_bp").map_or(0.0, basis_points),
-        field("aggrs").map_or(0, count),
-        field("min_sample_us").map_or(0, microseconds),
-        field("max_sample_us").map_or(0, microseconds),
+        "{{\n                \"access_bp\": \"{}\",\n                \"aggrs\": \"{}\",\n                \"min_sample_us\": \"{}\",\n                \"max_sample_us\": \"{}\"\n            }}",
+        form.basis_points(field("access_bp").map_or(0.0, basis_points)),
+        form.number(field("aggrs").map_or(0, count)),
+        form.us(field("min_sample_us").map_or(0, microseconds)),
+        form.us(field("max_sample_us").map_or(0, microseconds)),
     )
 }
 
-fn write_filter<W: Write>(out: &mut W, filter: &Value) -> io::Result<()> {
+fn write_filter<W: Write + ?Sized>(out: &mut W, filter: &Value, form: JsonForm) -> io::Result<()> {
     let field = |name: &str| filter.get(name).filter(|value| !value.is_null());
     let key = |name| format!("\n                \"{name}\": ");
     let kind = field("filter_type").and_then(Value::as_str).unwrap_or("");
@@ -113,7 +122,8 @@ fn write_filter<W: Write>(out: &mut W, filter: &Value) -> io::Result<()> {
     write!(out, ",{}", key("address_range"))?;
     match field("address_range").filter(|_| kind == "addr") {
         Some(range) => {
-            let address = |name| range.get(name).map_or(0, count);
+            // With commas, however the report is to be.
+            let address = |name| form.address(range.get(name).map_or(0, count));
             write!(
                 out,
                 "{{\n                    \"start\": \"{}\",\n                    \"end\": \"{}\"\n                }},",
@@ -125,33 +135,51 @@ fn write_filter<W: Write>(out: &mut W, filter: &Value) -> io::Result<()> {
     }
     out.write_all(key("damon_target_idx").as_bytes())?;
     match field("damon_target_idx").filter(|_| kind == "target") {
-        Some(index) => write!(out, "\"{}\",", count(index))?,
+        Some(index) => write!(out, "\"{}\",", form.number(count(index)))?,
         None => out.write_all(b"null,")?,
     }
     out.write_all(key("hugepage_size").as_bytes())?;
-    write_pair(out, field("hugepage_size"))?;
+    write_pair(out, field("hugepage_size"), |bytes| form.bytes(bytes))?;
     write!(out, ",{}", key("probe_hits_wsum_range"))?;
-    write_pair(out, field("probe_hits_wsum_range"))
+    write_pair(out, field("probe_hits_wsum_range"), |hits| {
+        form.number(hits)
+    })
 }
 
-fn write_pair<W: Write>(out: &mut W, pair: Option<&Value>) -> io::Result<()> {
+fn write_pair<W: Write + ?Sized>(
+    out: &mut W,
+    pair: Option<&Value>,
+    text: impl Fn(u64) -> String,
+) -> io::Result<()> {
     let Some(numbers) = pair.and_then(Value::as_array).filter(|n| !n.is_empty()) else {
         return out.write_all(b"null");
     };
     out.write_all(b"[")?;
     for (i, number) in numbers.iter().enumerate() {
         let comma = if i == 0 { "" } else { "," };
-        write!(out, "{comma}\n                    \"{}\"", count(number))?;
+        write!(
+            out,
+            "{comma}\n                    \"{}\"",
+            text(count(number))
+        )?;
     }
     out.write_all(b"\n                ]")
 }
 
 /// Writes a scheme's counters; those that are not known are 0, as to the peer.
-pub fn write_stats<W: Write>(out: &mut W, stats: &BTreeMap<String, u64>) -> io::Result<()> {
+pub fn write_stats<W: Write + ?Sized>(
+    out: &mut W,
+    stats: &BTreeMap<String, u64>,
+    form: JsonForm,
+) -> io::Result<()> {
     out.write_all(b"{")?;
     for (i, name) in STATS.iter().enumerate() {
         let comma = if i == 0 { "" } else { "," };
         let value = stats.get(*name).copied().unwrap_or(0);
+        let value = match name.starts_with("sz_") {
+            true => form.bytes(value),
+            false => form.number(value),
+        };
         write!(out, "{comma}\n                    \"{name}\": \"{value}\"")?;
     }
     out.write_all(b"\n                }")
@@ -199,7 +227,7 @@ fn is_true(value: &Value) -> bool {
 }
 
 /// Writes a text as Python does: in ASCII.
-pub fn write_text<W: Write>(out: &mut W, text: &str) -> io::Result<()> {
+pub fn write_text<W: Write + ?Sized>(out: &mut W, text: &str) -> io::Result<()> {
     out.write_all(b"\"")?;
     for c in text.chars() {
         match c {

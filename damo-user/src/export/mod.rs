@@ -11,6 +11,7 @@ mod csv;
 mod damo;
 mod filter;
 mod json;
+mod json_form;
 mod json_head;
 mod ndjson;
 #[cfg(feature = "parquet")]
@@ -32,7 +33,8 @@ pub use self::parquet::write_parquet;
 pub use by_target::{ByTarget, Whose, weight};
 pub use columns::{COLUMNS, Column, Kind};
 pub use filter::{Filter, Kept, keep_wanted};
-pub use json::{write_json, write_json_compressed};
+pub use json::{JsonList, write_json, write_json_compressed};
+pub use json_form::JsonForm;
 pub use ndjson::write_ndjson;
 pub use perf_script::write_perf_script;
 

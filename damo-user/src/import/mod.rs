@@ -1,6 +1,7 @@
 //! Opening a record, whatever its format: by content, never by name.
 
 mod events;
+mod footprints;
 mod grouping;
 mod ingest;
 mod json;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use crate::model::{ReadError, Record};
 use crate::store::{ReadAhead, Reader, Segments};
+pub use footprints::{is_side_file, read_side_file, side_file};
 use sniff::Format;
 use unwrap::Unwrapped;
 

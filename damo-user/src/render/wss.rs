@@ -2,32 +2,29 @@
 
 use std::io::{self, Write};
 
-use super::size;
+use super::series::{SeriesForm, write_rows, write_sizes};
 use super::table::{Table, TableForm, Value};
-use crate::analyze::TargetWss;
+use crate::analyze::{MappingKind, Place, Whose, WssOf};
+use crate::model::printable;
 
-/// What is printed, and how.
-#[derive(Clone, Debug)]
-pub struct WssForm {
-    /// Percentiles, in the order of lines; those above 100 are left out.
-    pub percentiles: Vec<u64>,
-    /// Bytes instead of numbers with units.
-    pub raw_number: bool,
-    /// Width of the bars; 0 for none.
-    pub nr_cols_bar: u16,
-}
+const HEAD: &str = "# <percentile> <wss>";
 
-/// Prints the distribution of every target's working set sizes.
+/// Prints the distribution of every target's working set sizes, or of every
+/// mapping's.
 ///
 /// # Errors
 /// `out` cannot be written.
-pub fn write_wss(out: &mut dyn Write, targets: &[TargetWss], form: &WssForm) -> io::Result<()> {
-    writeln!(out, "# <percentile> <wss>")?;
-    for target in targets {
-        writeln!(out, "# target_id\t{}", target.target.target_id)?;
-        write_target(out, target, form)?;
+pub fn write_wss(out: &mut dyn Write, all: &[WssOf], form: &SeriesForm) -> io::Result<()> {
+    writeln!(out, "{HEAD}")?;
+    for it in all {
+        match &it.whose {
+            Whose::Target(target) => writeln!(out, "# target_id\t{}", target.target_id)?,
+            Whose::All => writeln!(out, "# all targets at the same moments")?,
+            Whose::Mapping(place) => writeln!(out, "# {}", place_line(place))?,
+        }
+        write_sizes(out, &it.sizes, form)?;
     }
-    if targets.is_empty() {
+    if all.is_empty() {
         writeln!(out, "# no snapshot")?;
     }
     Ok(())
@@ -39,79 +36,92 @@ pub fn write_wss(out: &mut dyn Write, targets: &[TargetWss], form: &WssForm) -> 
 /// `out` cannot be written.
 pub fn write_collapsed_wss(
     out: &mut dyn Write,
-    collapsed: &TargetWss,
-    form: &WssForm,
+    collapsed: &WssOf,
+    form: &SeriesForm,
 ) -> io::Result<()> {
-    writeln!(out, "# target_id\t{}", collapsed.target.target_id)?;
-    writeln!(out, "# <percentile> <wss>")?;
-    write_target(out, collapsed, form)
+    writeln!(out, "# target_id\t0\n{HEAD}")?;
+    write_sizes(out, &collapsed.sizes, form)
 }
 
-/// Prints the percentiles as rows, and the mean as one without a percentile.
+/// Prints the percentiles as rows, and the mean as one without a percentile;
+/// columns are others for mappings.
 ///
 /// # Errors
 /// `out` cannot be written.
 pub fn write_wss_table(
     out: &mut dyn Write,
-    targets: &[TargetWss],
-    percentiles: &[u64],
-    form: TableForm,
+    all: &[WssOf],
+    form: &SeriesForm,
+    by_mapping: bool,
+    table: TableForm,
 ) -> io::Result<()> {
-    let columns = ["kdamond", "target_id", "percentile", "wss_bytes"];
-    let mut table = Table::begin(out, form, &columns)?;
-    for target in targets {
-        let of = |percentile, bytes| {
-            [
-                Value::Number(target.target.kdamond.into()),
-                Value::Exact(target.target.target_id),
-                percentile,
-                Value::Number(bytes),
-            ]
-        };
-        if let Some(mean) = target.mean() {
-            table.row(&of(Value::None, mean.round() as u64))?;
+    if by_mapping {
+        let columns = ["pid", "kind", "mapping", form.column(), "wss_bytes"];
+        let mut table = Table::begin(out, table, &columns)?;
+        for it in all {
+            let Whose::Mapping(place) = &it.whose else {
+                continue;
+            };
+            write_rows(&mut table, &it.sizes, form, |at, bytes| {
+                let [pid, kind, name] = place_values(place);
+                [pid, kind, name, at, Value::Number(bytes)]
+            })?;
         }
-        for percentile in percentiles {
-            if let Some(bytes) = target.percentile(*percentile) {
-                table.row(&of(Value::Number(*percentile), bytes))?;
-            }
-        }
+        return table.finish();
+    }
+    let columns = ["kdamond", "target_id", form.column(), "wss_bytes"];
+    let mut table = Table::begin(out, table, &columns)?;
+    for it in all {
+        write_rows(&mut table, &it.sizes, form, |at, bytes| {
+            let [kdamond, target_id] = match &it.whose {
+                Whose::Target(target) => [
+                    Value::Number(target.kdamond.into()),
+                    Value::Exact(target.target_id),
+                ],
+                _ => [Value::None, Value::None],
+            };
+            [kdamond, target_id, at, Value::Number(bytes)]
+        })?;
     }
     table.finish()
 }
 
-fn write_target(out: &mut dyn Write, target: &TargetWss, form: &WssForm) -> io::Result<()> {
-    let Some(mean) = target.mean() else {
-        return writeln!(out, "# no snapshot");
-    };
-    let mean = match form.raw_number {
-        true => (mean as u64).to_string(),
-        false => crate::model::units::format_size(mean),
-    };
-    writeln!(out, "# avr:\t{mean}")?;
-    let lines: Vec<(u64, u64)> = form
-        .percentiles
-        .iter()
-        .filter_map(|p| Some((*p, target.percentile(*p)?)))
-        .collect();
-    let longest = lines.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
-    for (percentile, bytes) in lines {
-        write!(out, "{percentile:3} {:>15}", size(bytes, form.raw_number))?;
-        if form.nr_cols_bar > 0 {
-            let width = usize::from(form.nr_cols_bar);
-            let stars = "*".repeat(stars(bytes, longest, width));
-            write!(out, " |{stars:<width$}|")?;
-        }
-        writeln!(out)?;
+/// Whose sizes they are, in a line.
+pub fn whose_line(whose: &Whose) -> String {
+    match whose {
+        Whose::Target(target) => format!("target {}", target.target_id),
+        Whose::All => "all targets".to_owned(),
+        Whose::Mapping(place) => place_line(place),
     }
-    Ok(())
 }
 
-/// How much of a bar's width a value takes, rounded down. Divided in this
-/// order, as the peer does: a full bar can come out one star short.
-fn stars(bytes: u64, longest: u64, width: usize) -> usize {
-    if longest == 0 {
-        return 0;
+/// A mapping in a line.
+fn place_line(place: &Place) -> String {
+    let mut line = match place.pid {
+        0 => "pid unknown".to_owned(),
+        pid => format!("pid {pid}"),
+    };
+    if let Some(kind) = place.kind {
+        line = format!("{line} {}", kind.name());
     }
-    (bytes as f64 / (longest as f64 / width as f64)) as usize
+    match place.name.is_empty() {
+        true => line,
+        false => format!("{line} {}", printable(&place.name)),
+    }
+}
+
+/// A mapping as process id, kind and name.
+pub fn place_values(place: &Place) -> [Value; 3] {
+    let text = |text: &str| match text.is_empty() {
+        true => Value::None,
+        false => Value::Text(text.to_owned()),
+    };
+    [
+        match place.pid {
+            0 => Value::None,
+            pid => Value::Exact(pid.into()),
+        },
+        text(place.kind.map_or("", MappingKind::name)),
+        text(&place.name),
+    ]
 }

@@ -60,6 +60,14 @@ impl Helper {
         self.child.id()
     }
 
+    /// Whether it has ended by itself.
+    ///
+    /// # Errors
+    /// The system refused.
+    pub fn has_ended(&mut self) -> io::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
     /// Asks it to end (SIGINT); one that has ended need not hear it.
     pub fn interrupt(&self) {
         let _ = pidfd_send_signal(&self.pidfd, Signal::INT);

@@ -75,6 +75,16 @@ pub fn parse(text: &str) -> Result<Vec<(u64, u64)>, IomemError> {
     ))
 }
 
+/// All resources of the file's text in its order: those within another come after
+/// it. `[start, end)` in bytes, and the kernel's name.
+pub fn resources(text: &str) -> impl Iterator<Item = (u64, u64, &str)> {
+    text.lines().filter_map(|line| {
+        let (range, name) = line.split_once(" : ")?;
+        let (start, last) = inclusive(range)?;
+        Some((start, last.saturating_add(1), name.trim()))
+    })
+}
+
 /// Ranges `[start, end)` in ascending order, those that touch made one.
 pub fn merge(mut ranges: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
     ranges.sort_unstable();

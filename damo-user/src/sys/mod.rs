@@ -1,6 +1,7 @@
 //! Every system call with a safety story.
 
 pub mod caller;
+pub mod cgroup;
 pub mod child;
 pub mod clock;
 pub mod command_line;
@@ -15,6 +16,7 @@ pub mod notify;
 pub mod output;
 pub mod outside;
 pub mod own;
+pub mod pa_layout;
 mod place;
 pub mod privileges;
 pub mod proc_maps;

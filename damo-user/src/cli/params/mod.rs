@@ -23,7 +23,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 use super::UsageError;
 use crate::control::params::{Params, Region};
 pub(in crate::cli) use filters::{filters_of, words_of_filters};
-use options::OPTIONS;
+use options::{COMMON, OPTIONS};
 use refused::REFUSED;
 
 /// What was typed: for every option, its uses, and the words of each.
@@ -64,6 +64,7 @@ impl clap::Args for ParamArgs {
                 .help_heading(option.heading)
                 .action(ArgAction::Append)
                 .num_args(least..=most)
+                .hide_short_help(!COMMON.contains(&option.name))
                 // For our own words about it.
                 .allow_negative_numbers(most > 0);
             arg = if most == 0 {

@@ -60,6 +60,24 @@ const fn damos(
     }
 }
 
+/// What short help shows of them.
+pub const COMMON: &[&str] = &[
+    "kdamonds",
+    "ops",
+    "target_pid",
+    "regions",
+    "sample",
+    "aggr",
+    "minr",
+    "maxr",
+    "schemes",
+    "damos_action",
+    "damos_sz_region",
+    "damos_access_rate",
+    "damos_age",
+    "damos_quotas",
+];
+
 /// Every option.
 pub const OPTIONS: &[Opt] = &[
     monitoring(

@@ -17,6 +17,8 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Kind {
+    /// What is accessed, how often and for how long, in many forms
+    Access(Box<super::access::AccessArgs>),
     /// Every snapshot, region by region
     Raw(RawArgs),
     /// Access frequency over time and address
@@ -24,7 +26,22 @@ pub enum Kind {
     /// Access rate over time and address, as damo 3 reckons
     Heatmap(super::heatmap::Args),
     /// Distribution of working set sizes
-    Wss(WssArgs),
+    Wss(super::wss::Args),
+    /// Working sets, idle times and access rates, also of what record --summary made
+    Summary(super::summary::Args),
+    /// Distribution of numbers of regions
+    #[command(name = "nr_regions")]
+    NrRegions(super::nr_regions::Args),
+    /// How hot and how large each mapping is: files, heaps, stacks and other memory
+    Mappings(super::mappings::Args),
+    /// Distribution of the memory that processes and the machine had
+    #[command(visible_alias = "footprint")]
+    Footprints(super::footprints::Args),
+    /// Times at which something fits
+    Times(super::times::Args),
+    /// What is where in the physical address space; needs no record
+    #[command(name = "pa_layout")]
+    PaLayout(super::pa_layout::Args),
     /// The same as `damo record_info`
     #[command(name = "record_info")]
     RecordInfo(crate::cli::record_info::Args),
@@ -92,46 +109,6 @@ pub struct HeatsArgs {
     pub compat: CompatOption,
 }
 
-#[derive(Debug, clap::Args)]
-pub struct WssArgs {
-    #[command(flatten)]
-    pub input: Input,
-    /// Percentiles to print: from START, in steps of STEP, to before STOP
-    #[arg(short, long, num_args = 3, value_names = ["START", "STOP", "STEP"],
-          default_values = ["0", "101", "25"], allow_negative_numbers = true,
-          value_parser = value_parser!(i32).range(-1000..=1000))]
-    pub range: Vec<i32>,
-    /// Order of the sizes that percentiles are taken from
-    #[arg(short, long, value_enum, default_value = "size")]
-    pub sortby: SortArg,
-    /// Draw the distribution into a png, jpeg, svg or pdf file instead
-    #[arg(short, long, value_name = "FILE", conflicts_with = "format")]
-    pub plot: Option<PathBuf>,
-    /// Print bytes without units
-    #[arg(long = "raw_number")]
-    pub raw_number: bool,
-    /// How many first snapshots to leave out
-    #[arg(long = "exclude_samples", value_name = "N", default_value = "20")]
-    pub exclude_samples: u64,
-    /// Fewest accesses of a region that is in the working set
-    #[arg(short = 't', long = "acc_thres", value_name = "N", default_value = "1")]
-    pub acc_thres: u32,
-    /// Smallest size of a region that is in the working set
-    #[arg(long = "sz_thres", value_name = "SIZE", default_value = "1", value_parser = parse_size)]
-    pub sz_thres: u64,
-    /// Time over which accesses are taken together (microseconds, or with a unit)
-    #[arg(long = "work_time", value_name = "TIME", default_value = "1", value_parser = microseconds)]
-    pub work_time_ns: u64,
-    /// Print all targets as one, the sum of their sizes, in damo 3's form
-    #[arg(long = "collapse_targets")]
-    pub collapse_targets: bool,
-    #[command(flatten)]
-    pub form: Form,
-    /// Width of the bars; 0 for none
-    #[arg(long = "nr_cols_bar", value_name = "N", default_value = "59", value_parser = value_parser!(u16).range(..=10_000))]
-    pub nr_cols_bar: u16,
-}
-
 /// Whose mistakes to make; flattened into a report's options.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct CompatOption {
@@ -192,8 +169,4 @@ fn seconds(text: &str) -> Result<u64, UnitError> {
 
 pub fn nanoseconds(text: &str) -> Result<u64, UnitError> {
     parse_time_ns(text, TimeUnit::Ns)
-}
-
-fn microseconds(text: &str) -> Result<u64, UnitError> {
-    parse_time_ns(text, TimeUnit::Us)
 }

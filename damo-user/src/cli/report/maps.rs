@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::plot::PictureFile;
 use super::sources::{Seen, Sources};
-use crate::analyze::{Heat, HeatMap, HeatRule, HeatSpec, Place, Places, TemperatureSort};
+use crate::analyze::{Heat, HeatMap, HeatRule, HeatSpec, NamedRange, NamedRanges, TemperatureSort};
 use crate::cli::UsageError;
 use crate::model::TargetKey;
 use crate::render::picture::{HeatPicture, draw_heat};
@@ -108,7 +108,7 @@ impl Maps<'_> {
         &self,
         sources: &mut Sources,
         ranges: &[Range<u64>],
-    ) -> anyhow::Result<Vec<(HeatMap, Vec<Place>)>> {
+    ) -> anyhow::Result<Vec<(HeatMap, Vec<NamedRange>)>> {
         let source = sources.targets.get(self.target);
         let pid = source.and_then(|target| target.process.0);
         let new = |range: &Range<u64>| {
@@ -126,7 +126,7 @@ impl Maps<'_> {
                     "{error}; see --resol, --time_range and --address_range"
                 ))
             })?;
-            Ok((heat, Places::new(range.clone())))
+            Ok((heat, NamedRanges::new(range.clone())))
         };
         let mut maps = ranges
             .iter()

@@ -3,12 +3,12 @@
 use std::io::{IsTerminal, Write};
 
 use super::args::RawArgs;
-use super::{for_each, opened, pair};
+use super::{opened_with_regions, pair};
 use crate::analyze::{Losses, PerTarget};
 use crate::cli::UsageError;
 use crate::export::{ByTarget, Filter, Whose, weight};
 use crate::model::{Item, ReadError, Record, TargetKey};
-use crate::render::{RawForm, RawWriter, write_gap};
+use crate::render::{RawForm, RawSource, RawWriter, write_gap};
 
 pub fn run(args: &RawArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
     let duration_ns = pair(&args.duration);
@@ -22,47 +22,72 @@ pub fn run(args: &RawArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
         raw_number: args.raw_number,
         duration_ns,
     };
-    let mut record = opened(&args.input.input)?;
+    let mut record = opened_with_regions(&args.input.input)?;
     if std::io::stdout().is_terminal() {
         record.hide();
     }
+    let losses = print(&mut record, form, false, out)?;
+    record.finish();
+    Ok(losses)
+}
+
+/// Prints a record, one target after the other; `sources`: with where the
+/// snapshots come from, as 3.x does.
+pub fn print(
+    record: &mut dyn Record,
+    form: RawForm,
+    sources: bool,
+    out: &mut dyn Write,
+) -> anyhow::Result<Losses> {
     let mut losses = Losses::default();
-    let Some((first, base_ns)) = first_snapshot(&mut record)? else {
+    let meta = record.meta().clone();
+    let known = meta.known_targets();
+    let source = |target| {
+        let origin = known.get(target).and_then(|it| it.origin.as_ref());
+        let told = origin.and_then(|origin| origin.data_source.clone());
+        sources.then(|| RawSource {
+            name: told.unwrap_or_else(|| "unknown".to_owned()),
+            all_targets: origin.is_some_and(|origin| origin.all_targets),
+        })
+    };
+    let Some((first, base_ns)) = first_snapshot(record)? else {
         // Nothing to be relative to, and no target to tell apart.
-        for_each(&mut record, |item| {
-            losses.add(item);
-            match item {
-                Item::Gap(gap) => Ok(write_gap(out, gap, 0, args.raw_number)?),
-                Item::Snapshot(_) | Item::Note(_) => Ok(()),
+        for item in record.items()? {
+            let item = item?;
+            losses.add(&item);
+            if let Item::Gap(gap) = &item {
+                write_gap(out, gap, 0, form.raw_number)?;
             }
-        })?;
+        }
         return Ok(losses);
     };
     // One target after the other, as v1.7.3 does. The first is printed while
     // the others are being found.
     let mut others = PerTarget::<(u64, u64)>::default();
     let mut of_all = 0;
-    let mut writer = RawWriter::new(&mut *out, first, base_ns, form)?;
-    for_each(&mut record, |item| {
-        losses.add(item);
-        match (whose(item), item) {
+    let mut writer = RawWriter::new(&mut *out, first, base_ns, form, source(first).as_ref())?;
+    for item in record.items()? {
+        let item = item?;
+        losses.add(&item);
+        match (whose(&item), &item) {
             (Whose::Of(target), Item::Snapshot(snapshot)) if target != first => {
                 let (_, bytes) = others.entry(target, || (snapshot.start_ns, 0));
-                *bytes += weight(item);
+                *bytes += weight(&item);
             }
-            (Whose::Of(_) | Whose::All, Item::Gap(_)) => of_all += weight(item),
+            (Whose::Of(_) | Whose::All, Item::Gap(_)) => of_all += weight(&item),
             _ => {}
         }
-        Ok(writer.write(item)?)
-    })?;
+        writer.write(&item)?;
+    }
     let others = others.into_vec();
     let weights = others
         .iter()
         .map(|(target, (_, bytes))| (*target, bytes.saturating_add(of_all)));
     let all = Filter::default();
-    let mut parts = ByTarget::new(&mut record, &all, weights, whose);
+    let mut parts = ByTarget::new(record, &all, weights, whose);
     for (target, (base_ns, _)) in &others {
-        let mut writer = RawWriter::new(&mut *out, *target, *base_ns, form)?;
+        let source = source(*target);
+        let mut writer = RawWriter::new(&mut *out, *target, *base_ns, form, source.as_ref())?;
         for item in parts.next_target()?.into_iter().flatten() {
             writer.write(&item?)?;
         }

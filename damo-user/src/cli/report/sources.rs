@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::opened;
+use super::opened_with_regions;
 use crate::analyze::{Guide, Losses, TargetGuide};
 use crate::cli::watch::Watch;
 use crate::model::{Item, Known, Mapping, Meta, Origin, Record, Snapshot, TargetKey};
@@ -39,7 +39,7 @@ impl Sources {
     /// Opens records.
     pub fn open(paths: &[PathBuf]) -> anyhow::Result<Sources> {
         let records = paths.iter().map(|path| {
-            let record = opened(path)?;
+            let record = opened_with_regions(path)?;
             let meta = record.meta().clone();
             Ok((record, meta))
         });

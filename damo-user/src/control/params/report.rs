@@ -57,6 +57,20 @@ impl Params {
     }
 }
 
+impl Filter {
+    /// The filter as a line of text; `raw` without units and commas.
+    pub fn text(&self, raw: bool) -> String {
+        let page = Page {
+            text: String::new(),
+            depth: 0,
+            raw,
+            omit_defaults: false,
+            addr_unit: 1,
+        };
+        page.filter(self)
+    }
+}
+
 pub(super) struct Page {
     text: String,
     depth: usize,

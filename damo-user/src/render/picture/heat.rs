@@ -6,7 +6,7 @@ use super::scene::{
     Anchor, Area, BLACK, Cells, GRAY, Scene, Shape, Size, UNKNOWN, shortened, width_of,
 };
 use super::ticks::{address_ticks, number_ticks, size_ticks, time_ticks};
-use crate::analyze::{HeatMap, Place};
+use crate::analyze::{HeatMap, NamedRange};
 use crate::model::printable;
 use crate::model::units::{format_size, format_time};
 
@@ -23,7 +23,7 @@ pub struct HeatPicture<'a> {
     /// Regions are in the order of their temperatures: addresses say nothing.
     pub sorted: bool,
     /// What lies there, ascending.
-    pub places: &'a [Place],
+    pub places: &'a [NamedRange],
 }
 
 /// Sides of the map that are aimed at, and never exceeded, in pixels.
@@ -219,7 +219,7 @@ fn outline(scene: &mut Scene, area: Area) {
     scene.frame(outline, BLACK);
 }
 
-fn name_of(place: &Place) -> String {
+fn name_of(place: &NamedRange) -> String {
     let name = printable(&place.name);
     let short = name.rsplit('/').next().unwrap_or(&name);
     match short {
@@ -237,7 +237,7 @@ struct Name {
 }
 
 /// The places whose names have room beside each other: the largest first.
-fn names(places: &[Place], y_of: impl Fn(u64) -> f64) -> Vec<Name> {
+fn names(places: &[NamedRange], y_of: impl Fn(u64) -> f64) -> Vec<Name> {
     const LINE: f64 = 13.0;
     let mut names: Vec<Name> = places
         .iter()

@@ -1,0 +1,57 @@
+//! `damo report nr_regions`: how many regions DAMON had.
+
+use std::io::Write;
+
+use super::args::Input;
+use super::numbers::{Distribution, Excluded, PlotOption, chart, tell_exactness};
+use super::{fold, opened};
+use crate::analyze::{Losses, NrRegions};
+use crate::render::picture::Measure;
+use crate::render::{SeriesForm, write_nr_regions, write_nr_regions_table};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    input: Input,
+    #[command(flatten)]
+    distribution: Distribution,
+    #[command(flatten)]
+    plot: PlotOption,
+    #[command(flatten)]
+    excluded: Excluded,
+}
+
+pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
+    let form = SeriesForm {
+        percentiles: args.distribution.percentiles()?,
+        all: false,
+        raw_number: true,
+        nr_cols_bar: 0,
+    };
+    let plot = args.plot.file()?;
+    let spec = args.distribution.spec();
+    let mut record = opened(&args.input.input)?;
+    let mut numbers = NrRegions::new(spec, args.excluded.warm_up());
+    let mut losses = fold(&mut record, |snapshot| numbers.add(snapshot))?;
+    if let Some(warm_up) = args.excluded.adapted(numbers.warm_up()) {
+        numbers = NrRegions::new(spec, warm_up);
+        losses = fold(&mut record, |snapshot| numbers.add(snapshot))?;
+    }
+    let targets = numbers.finish();
+    tell_exactness(targets.iter().map(|it| &it.numbers), false);
+    if let Some(file) = plot {
+        let several = targets.len() > 1;
+        let named = targets.iter().map(|it| {
+            let name = several.then(|| format!("target {}", it.target.target_id));
+            (name.unwrap_or_default(), &it.numbers)
+        });
+        let scene = chart(&args.distribution, "Regions", Measure::Number, named)?;
+        file.save(0, &scene)?;
+        return Ok(losses);
+    }
+    match args.distribution.form.table() {
+        Some(table) => write_nr_regions_table(out, &targets, &form, table)?,
+        None => write_nr_regions(out, &targets, &form)?,
+    }
+    Ok(losses)
+}
