@@ -69,7 +69,9 @@ fn main() -> ExitCode {
         cases.len(),
         files.len()
     );
-    let programs = Programs::new(&peer, Path::new(env!("CARGO_TARGET_TMPDIR")));
+    let damo = arguments.iter().find_map(|it| it.strip_prefix("--damo="));
+    let damo = Path::new(damo.unwrap_or(env!("CARGO_BIN_EXE_damo")));
+    let programs = Programs::new(&peer, damo, Path::new(env!("CARGO_TARGET_TMPDIR")));
     let found = in_parallel(&cases, |(case, file)| compare(&programs, case, file));
     let whole = words.is_empty() && files.iter().any(|file| file.is_fixture);
     tell(&cases, &found, verbose, whole)

@@ -33,39 +33,11 @@ const COMMANDS: &[(&str, &str)] = &[
     ("adjust", "is not here yet: it comes with a later version"),
     ("validate", "is not here yet: it comes with a later version"),
     (
-        "report access",
-        "is not here yet: it comes with a later version",
-    ),
-    (
         "report heatmap",
         "is not here yet: it comes with a later version",
     ),
     (
-        "report nr_regions",
-        "is not here yet: it comes with a later version",
-    ),
-    (
-        "report footprints",
-        "is not here yet: it comes with a later version",
-    ),
-    (
         "report trace",
-        "is not here yet: it comes with a later version",
-    ),
-    (
-        "report pa_layout",
-        "is not here yet: it comes with a later version",
-    ),
-    (
-        "report times",
-        "is not here yet: it comes with a later version",
-    ),
-    (
-        "report profile",
-        "is not here yet: it comes with a later version",
-    ),
-    (
-        "report holistic",
         "is not here yet: it comes with a later version",
     ),
     (

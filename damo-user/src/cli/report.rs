@@ -4,6 +4,7 @@ mod access;
 mod args;
 mod footprints;
 mod heats;
+mod holistic;
 mod mappings;
 mod nr_regions;
 mod numbers;
@@ -18,7 +19,8 @@ use std::path::Path;
 
 pub use args::Args;
 use args::Kind;
-pub use profile::hot_functions;
+pub use holistic::Page;
+use profile::hot_functions;
 
 use super::Outcome;
 use super::watch::Watch;
@@ -49,6 +51,8 @@ pub fn run(args: Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         Kind::Mappings(args) => mappings::run(&args, out)?,
         Kind::Footprints(args) => footprints::run(&args, out)?,
         Kind::Times(args) => times::run(&args, out)?,
+        Kind::Profile(args) => profile::run(&args, out)?,
+        Kind::Holistic(args) => return holistic::run(&args, out),
         Kind::PaLayout(args) => return pa_layout::run(&args, out),
         Kind::Damon(args) => return super::status::run(&args, out),
         Kind::RecordInfo(args) => return super::record_info::run(&args, out),
