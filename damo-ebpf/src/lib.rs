@@ -6,6 +6,8 @@
 //! leaves the machine it was made on.
 #![no_std]
 
+pub mod summary;
+
 /// Bytes of the tracepoint record that are copied: offsets
 /// [`RECORD_FROM`]`..`[`RECORD_TO`] of the record that tracefs's `format` describes.
 pub const RECORD_BYTES: usize = RECORD_TO - RECORD_FROM;

@@ -21,6 +21,7 @@ use damo_ebpf::{
 };
 
 mod context;
+mod summarize;
 
 /// Events on their way to user space. User space sets the size when it loads.
 #[map]
@@ -119,16 +120,7 @@ fn entry(tid: u32) -> Option<&'static mut Kdamond> {
 
 #[inline(always)]
 fn record(ctx: &TracePointContext, tid: u32, kdamond: &mut Kdamond) {
-    // SAFETY: they lie within the record of every kernel with this tracepoint,
-    // as the kernel itself checks when the program is attached.
-    let (target_id, nr_regions, start) = unsafe {
-        let base = ctx.as_ptr().cast::<u8>();
-        (
-            base.add(TARGET_ID).cast::<u64>().read_volatile(),
-            base.add(NR_REGIONS).cast::<u32>().read_volatile(),
-            base.add(START).cast::<u64>().read_volatile(),
-        )
-    };
+    let (target_id, nr_regions, start) = framing(ctx);
     if kdamond.follow(target_id, nr_regions, start) {
         context::look(tid, kdamond, target_id);
     }
@@ -172,6 +164,21 @@ fn record(ctx: &TracePointContext, tid: u32, kdamond: &mut Kdamond) {
             ctx,
             "kdamond {} target {}: {} regions", tid, target_id, nr_regions
         );
+    }
+}
+
+/// Target id, number of regions and start address: what tells snapshots apart.
+#[inline(always)]
+fn framing(ctx: &TracePointContext) -> (u64, u32, u64) {
+    // SAFETY: they lie within the record of every kernel with this tracepoint,
+    // as the kernel itself checks when the program is attached.
+    unsafe {
+        let base = ctx.as_ptr().cast::<u8>();
+        (
+            base.add(TARGET_ID).cast::<u64>().read_volatile(),
+            base.add(NR_REGIONS).cast::<u32>().read_volatile(),
+            base.add(START).cast::<u64>().read_volatile(),
+        )
     }
 }
 

@@ -11,6 +11,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod access;
 mod badinput;
 mod children;
 mod control;
@@ -21,7 +22,9 @@ mod documents;
 mod effects;
 mod endings;
 mod everything;
+mod faults;
 mod files;
+mod follow;
 mod kit;
 mod lifecycle;
 mod modules;
@@ -35,4 +38,6 @@ mod recorder;
 mod rotation;
 mod service;
 mod snapshots;
+mod soak;
+mod summary;
 mod timing;

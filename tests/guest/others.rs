@@ -9,6 +9,11 @@ use crate::kit::{Scene, exists, get, parameters, set};
 /// A kdamond with one context and one process to watch, set up by hand.
 pub fn somebody_elses(target: &Child) {
     set("kdamonds/nr_kdamonds", "1");
+    watching(target);
+}
+
+/// The first kdamond watches a process.
+pub fn watching(target: &Child) {
     set("kdamonds/0/contexts/nr_contexts", "1");
     let context = "kdamonds/0/contexts/0";
     set(&format!("{context}/operations"), "vaddr");

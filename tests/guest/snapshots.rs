@@ -15,7 +15,7 @@ use crate::others::{configuration, sleeper};
 const MIB: u64 = 1 << 20;
 
 /// The areas of a workload, all of them in memory; the first one is hot.
-fn areas(scene: &Scene, log: &str) -> Vec<Range<u64>> {
+pub fn areas(scene: &Scene, log: &str) -> Vec<Range<u64>> {
     let mut found = Vec::new();
     until("the log of the workload", || {
         let text = fs::read_to_string(scene.path(log)).unwrap_or_default();
@@ -40,7 +40,7 @@ fn areas(scene: &Scene, log: &str) -> Vec<Range<u64>> {
     found
 }
 
-fn hotcold(scene: &Scene, log: &str, size: &str) -> Child {
+pub fn hotcold(scene: &Scene, log: &str, size: &str) -> Child {
     let log = scene.path(log);
     Command::new("hotcold")
         .args(["--size", size, "--period", "1s", "--duration", "600s"])
@@ -51,7 +51,7 @@ fn hotcold(scene: &Scene, log: &str, size: &str) -> Child {
         .unwrap()
 }
 
-fn ended(mut child: Child) {
+pub fn ended(mut child: Child) {
     let _ = child.kill();
     let _ = child.wait();
 }

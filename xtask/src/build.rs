@@ -41,6 +41,13 @@ pub fn guest_binaries(release: bool) -> Result<Vec<PathBuf>> {
     )
 }
 
+/// `damo` alone, static and as it is released.
+pub fn optimised_damo() -> Result<PathBuf> {
+    executables(static_build("build", true).args(["--package", "damo-user", "--bin", "damo"]))?
+        .pop()
+        .context("cargo did not say where damo is")
+}
+
 /// The static test binary that runs in a guest.
 pub fn guest_tests(release: bool) -> Result<PathBuf> {
     ensure!(

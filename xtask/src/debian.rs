@@ -13,6 +13,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::cache::{Cache, sha256};
 
+mod tree;
+
 /// A package as an archive's list describes it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Package {

@@ -42,6 +42,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         machine: &args.machine,
         bring: &guest::binaries(false)?,
         tests: false,
+        tools: None,
         out: &out,
         command: &["sh".into(), "-c".into(), SCRIPT.into()],
     };

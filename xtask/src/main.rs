@@ -24,6 +24,7 @@ mod selftest;
 mod steps;
 mod tally;
 mod test;
+mod tools;
 
 /// The project's own commands.
 #[derive(Parser)]

@@ -101,8 +101,15 @@ pub struct Qemu {
 
 impl Qemu {
     /// Boots a kernel. `disk` becomes the disk that the guest packs /out onto;
-    /// beside it comes an empty one to swap to.
-    pub fn start(machine: &Machine, kernel: &Path, initramfs: &Path, disk: &Path) -> Result<Self> {
+    /// beside it comes an empty one to swap to. `tools` is a disk, too; what is
+    /// written to it is forgotten.
+    pub fn start(
+        machine: &Machine,
+        kernel: &Path,
+        initramfs: &Path,
+        disk: &Path,
+        tools: Option<&Path>,
+    ) -> Result<Self> {
         let swap = disk.with_extension("swap");
         // The guest finds them by these serial numbers.
         let disks = [
@@ -141,9 +148,11 @@ impl Qemu {
             command.args(["-chardev", &chardev]);
             command.args(["-serial", &format!("chardev:serial{i}")]);
         }
-        for (disk, serial, _) in disks {
+        let disks = disks.map(|(disk, serial, _)| (disk, serial, ""));
+        let tools = tools.map(|disk| (disk, "damo-tools", ",snapshot=on"));
+        for (disk, serial, more) in disks.into_iter().chain(tools) {
             let drive = format!(
-                "file={},if=none,id={serial},format=raw,cache=unsafe",
+                "file={},if=none,id={serial},format=raw,cache=unsafe{more}",
                 disk.display().to_string().replace(',', ",,")
             );
             command.args(["-drive", &drive]);

@@ -140,6 +140,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
             machine: &case.machine,
             bring: &bring,
             tests: case.tests,
+            tools: None,
             out: &out,
             command: &command,
         };

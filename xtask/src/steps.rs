@@ -58,6 +58,12 @@ impl Steps {
         why.extend(tally.names.iter().map(|test| format!("\n    {test}")));
         let good = tally.failed == 0;
         if !good {
+            why.extend(
+                tally
+                    .panics
+                    .iter()
+                    .map(|panic| format!("\n        {panic}")),
+            );
             self.failed.push(format!("{name}{why}"));
         }
         self.tally += tally;
@@ -69,6 +75,9 @@ impl Steps {
     pub fn finish(&self) -> ExitCode {
         for failed in &self.failed {
             println!("FAILED {failed}");
+        }
+        for flaky in &self.tally.flaky {
+            println!("FLAKY {flaky}");
         }
         println!("{} passed, {} failed", self.tally.passed, self.tally.failed);
         ExitCode::from(u8::from(self.tally.failed > 0))
@@ -87,7 +96,7 @@ mod tests {
         let tally = |passed, failed| Tally {
             passed,
             failed,
-            names: Vec::new(),
+            ..Tally::default()
         };
         assert!(steps.step("good", || Ok(tally(3, 0))));
         assert!(!steps.step("tests", || Ok(tally(1, 2))));

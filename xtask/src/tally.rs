@@ -11,6 +11,12 @@ pub struct Tally {
     pub failed: u64,
     /// Names of those that failed.
     pub names: Vec<String>,
+    /// Where each panic was, and its first line: why a test failed.
+    pub panics: Vec<String>,
+    /// Names of those that failed once, and passed at a second go; and why.
+    pub flaky: Vec<String>,
+    /// The line before was where a panic was.
+    pub panicked: bool,
 }
 
 impl Tally {
@@ -25,14 +31,23 @@ impl Tally {
         Some(Self {
             passed: count("passed")?,
             failed: count("failed")?,
-            names: Vec::new(),
+            ..Self::default()
         })
     }
 
     /// Adds what a line of a harness's output says, if it says anything.
     pub fn add_line(&mut self, line: &str) {
+        if std::mem::take(&mut self.panicked)
+            && let Some(last) = self.panics.last_mut()
+        {
+            last.push(' ');
+            last.push_str(line.trim());
+        }
         if let Some(counted) = Self::of_line(line) {
             *self += counted;
+        } else if line.starts_with("thread '") && line.contains(" panicked at ") {
+            self.panics.push(line.to_owned());
+            self.panicked = true;
         } else if let Some(rest) = line.trim_start().strip_prefix("test ")
             && let Some((name, _)) = rest.split_once(" ... FAILED")
         {
@@ -55,6 +70,8 @@ impl AddAssign for Tally {
         self.passed = self.passed.saturating_add(other.passed);
         self.failed = self.failed.saturating_add(other.failed);
         self.names.extend(other.names);
+        self.panics.extend(other.panics);
+        self.flaky.extend(other.flaky);
     }
 }
 
@@ -68,6 +85,9 @@ mod tests {
 running 3 tests
 test a ... ok
 test b ... FAILED
+thread 'b' (7) panicked at a.rs:1:2:
+left is not right
+and more
 test result: FAILED. 2 passed; 1 failed; 4 ignored; 0 measured; 5 filtered out; finished in 1.20s
 test result: ok. 10 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
 a test result: ok. 7 passed; 7 failed;
@@ -77,6 +97,8 @@ test result: ok.
             passed: 12,
             failed: 1,
             names: vec!["b".to_owned()],
+            panics: vec!["thread 'b' (7) panicked at a.rs:1:2: left is not right".to_owned()],
+            ..Tally::default()
         };
         assert_eq!(Tally::of_output(output), sum);
     }

@@ -51,6 +51,20 @@ pub const S1: Workload = Workload {
     phase: 300,
 };
 
+/// About 1000 regions in each snapshot: small stretches, many of them idle.
+#[allow(dead_code, reason = "not every user of this file needs all workloads")]
+pub const S2: Workload = Workload {
+    areas: &[
+        (0x563e_baa0_0000, 400_000),
+        (0x7f93_0000_0000, 4_000_000),
+        (0x7ffc_1a20_0000, 33),
+    ],
+    nr_regions: (500, 2000),
+    stretch: 12_000,
+    heats: &[0, 0, 0, 20, 200, 500, 900, 1000],
+    phase: 600,
+};
+
 struct Rng(u64);
 
 impl Rng {

@@ -99,7 +99,7 @@ fn seconds(command: &mut Command, folder: &Path) -> f64 {
     used.as_secs_f64()
 }
 
-/// Where tests/peer_roundtrip.rs puts the peer, if it is there and may be run:
+/// Where tests/records/peer_roundtrip.rs puts the peer, if it is there and may be run:
 /// it writes to DAMON's folders even to print a record.
 fn peer() -> Option<PathBuf> {
     let open = [

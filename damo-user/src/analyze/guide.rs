@@ -14,6 +14,8 @@ pub struct Guide {
 #[derive(Debug)]
 struct Extent {
     time: Range<u64>,
+    since_ns: u64,
+    rated: bool,
     space: Range<u64>,
     gaps: Vec<Range<u64>>,
 }
@@ -26,6 +28,11 @@ pub struct TargetGuide {
     /// From the END of the first snapshot (v1.7.3's rule: the first snapshot's
     /// start is a guess) to the end of the last, in nanoseconds.
     pub time: Range<u64>,
+    /// From where 3.x begins: the start of the first snapshot, less the longest
+    /// age in it if it tells what that is in time.
+    pub since_ns: u64,
+    /// Whether every snapshot tells its intervals, so that rates are known.
+    pub rated: bool,
     /// Monitored address ranges, ascending, without the gaps between mappings.
     pub regions: Vec<Range<u64>>,
 }
@@ -51,17 +58,25 @@ impl TargetGuide {
 impl Guide {
     /// Takes a snapshot in.
     pub fn add(&mut self, snapshot: &Snapshot) {
+        self.add_as(snapshot.target, snapshot);
+    }
+
+    /// Takes a snapshot in as this target's, whatever it says.
+    pub fn add_as(&mut self, target: TargetKey, snapshot: &Snapshot) {
         let (Some(first), Some(last)) = (snapshot.regions.first(), snapshot.regions.last()) else {
             return;
         };
-        let extent = self.targets.entry(snapshot.target, || Extent {
+        let extent = self.targets.entry(target, || Extent {
             time: snapshot.end_ns..snapshot.end_ns,
+            since_ns: oldest(snapshot),
+            rated: true,
             space: first.start..last.end,
             gaps: Vec::new(),
         });
         extent.time.end = extent.time.end.max(snapshot.end_ns);
         extent.space.start = extent.space.start.min(first.start);
         extent.space.end = extent.space.end.max(last.end);
+        extent.rated &= snapshot.intervals.is_some_and(|it| it.aggr_us > 0);
         extent.narrow_gaps(snapshot);
     }
 
@@ -74,12 +89,23 @@ impl Guide {
             .map(|(target, extent)| TargetGuide {
                 target,
                 regions: extent.regions(),
+                since_ns: extent.since_ns,
+                rated: extent.rated,
                 time: extent.time,
             })
             .collect();
         guides.sort_by_key(|guide| std::cmp::Reverse(guide.size()));
         guides
     }
+}
+
+/// Since when the longest unchanged region of a snapshot has been as it is.
+fn oldest(snapshot: &Snapshot) -> u64 {
+    let ages = snapshot.regions.iter().filter_map(|region| region.age);
+    let longest = u64::from(ages.max().unwrap_or(0));
+    let unit_ns = snapshot.age_unit_us().unwrap_or(0).saturating_mul(1000);
+    let start_ns = snapshot.start_ns;
+    start_ns.saturating_sub(longest.saturating_mul(unit_ns))
 }
 
 /// The address ranges between a snapshot's regions.

@@ -1,8 +1,13 @@
-//! Access frequency over time and address: v1.7.3's `heats`.
+//! Access frequency over time and address: v1.7.3's `heats` and 3.x's `heatmap`.
+
+mod axis;
+mod peer;
 
 use std::ops::Range;
 
-use crate::model::{Snapshot, TargetKey};
+use axis::Axis;
+
+use crate::model::{Region, Snapshot, TargetKey};
 
 /// The largest picture, in pixels: 512 MiB of heats.
 pub const MAX_PIXELS: usize = 64 << 20;
@@ -18,6 +23,44 @@ pub struct HeatSpec {
     pub space: Range<u64>,
     /// Number of pixels in time and in space.
     pub resolution: (usize, usize),
+}
+
+/// Whose rules a picture follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HeatRule {
+    /// v1.7.3's: counts of samples; the first snapshot is left out, ages are not
+    /// looked at, and what nothing covers is 0.
+    #[default]
+    Counts,
+    /// 3.4.3's: with [`HeatUnit::Hz`], a region counts for as long as it has been
+    /// what it is, back to the snapshot before; what nothing covers is unknown.
+    Rates {
+        /// What heats are counted in.
+        unit: HeatUnit,
+        /// Only the bytes of a region that passed a scheme's filters count.
+        filter_passed: bool,
+        /// 3.4.3's mistakes, too.
+        as_the_peer: bool,
+    },
+}
+
+/// What heats are counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeatUnit {
+    /// `nr_accesses` of an aggregation.
+    Samples,
+    /// `nr_accesses` per second.
+    Hz,
+}
+
+impl HeatUnit {
+    /// As the peer names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            HeatUnit::Samples => "samples",
+            HeatUnit::Hz => "hz",
+        }
+    }
 }
 
 /// Why there can be no such picture.
@@ -44,73 +87,17 @@ pub enum HeatError {
     },
 }
 
-/// One axis, divided into pixels of a whole number of units: the rest of the
-/// division is cut off at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Axis {
-    start: u64,
-    unit: u64,
-    pixels: usize,
-}
-
-impl Axis {
-    fn new(
-        what: &'static str,
-        of: &'static str,
-        range: &Range<u64>,
-        pixels: usize,
-    ) -> Result<Self, HeatError> {
-        let unit = range.end.saturating_sub(range.start) / pixels as u64;
-        if unit == 0 {
-            return Err(HeatError::Range {
-                what,
-                start: range.start,
-                end: range.end,
-                unit: of,
-                pixels,
-            });
-        }
-        Ok(Self {
-            start: range.start,
-            unit,
-            pixels,
-        })
-    }
-
-    fn end(&self) -> u64 {
-        // At most the range's own end.
-        self.start + self.unit * self.pixels as u64
-    }
-
-    /// The part of a range that is on the axis, relative to the axis.
-    fn clip(&self, start: u64, end: u64) -> Option<Range<u64>> {
-        let (start, end) = (start.max(self.start), end.min(self.end()));
-        (start < end).then(|| start - self.start..end - self.start)
-    }
-
-    /// The pixels that a clipped range touches.
-    fn touched(&self, part: &Range<u64>) -> Range<usize> {
-        (part.start / self.unit) as usize..((part.end - 1) / self.unit) as usize + 1
-    }
-
-    /// How much of a pixel a clipped range covers.
-    fn overlap(&self, part: &Range<u64>, pixel: usize) -> u64 {
-        let start = pixel as u64 * self.unit;
-        part.end
-            .min(start + self.unit)
-            .saturating_sub(part.start.max(start))
-    }
-}
-
 /// Folds snapshots into a picture.
 #[derive(Debug)]
 pub struct Heat {
     target: TargetKey,
+    rule: HeatRule,
     time: Axis,
     space: Axis,
     heats: Vec<f64>,
     area: f64,
     first_skipped: bool,
+    last_end_ns: Option<u64>,
 }
 
 /// A finished picture.
@@ -122,7 +109,9 @@ pub struct HeatMap {
     pub unit: (u64, u64),
     /// Number of pixels in time and in space.
     pub resolution: (usize, usize),
-    /// Mean number of accesses per pixel, by rows of equal time.
+    /// What the heats are counted in.
+    pub heat_unit: HeatUnit,
+    /// Mean heat per pixel, by rows of equal time; NaN where it is not known.
     pub heats: Vec<f64>,
 }
 
@@ -131,14 +120,37 @@ impl HeatMap {
     pub fn rows(&self) -> std::slice::Chunks<'_, f64> {
         self.heats.chunks(self.resolution.1.max(1))
     }
+
+    /// One past the last nanosecond and the last byte.
+    pub fn end(&self) -> (u64, u64) {
+        (
+            self.origin.0 + self.resolution.0 as u64 * self.unit.0,
+            self.origin.1 + self.resolution.1 as u64 * self.unit.1,
+        )
+    }
+
+    /// The lowest and the highest heat that is known.
+    pub fn extremes(&self) -> Option<(f64, f64)> {
+        let known = || self.heats.iter().copied().filter(|heat| !heat.is_nan());
+        let (low, high) = (known().reduce(f64::min)?, known().reduce(f64::max)?);
+        Some((low, high))
+    }
 }
 
 impl Heat {
-    /// Starts an empty picture.
+    /// Starts an empty picture by v1.7.3's rules.
     ///
     /// # Errors
     /// A resolution that is nothing or too much, or finer than the ranges.
     pub fn new(spec: &HeatSpec) -> Result<Self, HeatError> {
+        Self::with_rule(spec, HeatRule::Counts)
+    }
+
+    /// Starts an empty picture.
+    ///
+    /// # Errors
+    /// As for [`Heat::new`].
+    pub fn with_rule(spec: &HeatSpec, rule: HeatRule) -> Result<Self, HeatError> {
         let (rows, columns) = spec.resolution;
         let pixels = rows
             .checked_mul(columns)
@@ -146,35 +158,111 @@ impl Heat {
         let pixels = pixels.ok_or(HeatError::Resolution(rows, columns))?;
         let time = Axis::new("time", "nanosecond", &spec.time, rows)?;
         let space = Axis::new("address", "byte", &spec.space, columns)?;
+        let unknown = match rule {
+            HeatRule::Counts => 0.0,
+            HeatRule::Rates { .. } => f64::NAN,
+        };
         Ok(Self {
             target: spec.target,
+            rule,
             time,
             space,
-            heats: vec![0.0; pixels],
+            heats: vec![unknown; pixels],
             area: (u128::from(time.unit) * u128::from(space.unit)) as f64,
             first_skipped: false,
+            last_end_ns: None,
         })
     }
 
-    /// Takes a snapshot in. The target's first is left out, as v1.7.3 does.
+    /// Takes a snapshot in, unless it is another target's.
     pub fn add(&mut self, snapshot: &Snapshot) {
-        if snapshot.target != self.target {
-            return;
+        if snapshot.target == self.target {
+            self.add_wanted(snapshot);
         }
-        if !std::mem::replace(&mut self.first_skipped, true) {
-            return;
-        }
-        let Some(time) = self.time.clip(snapshot.start_ns, snapshot.end_ns) else {
+    }
+
+    /// Takes a snapshot in, whatever target it names.
+    pub fn add_wanted(&mut self, snapshot: &Snapshot) {
+        let floor_ns = match self.rule {
+            HeatRule::Counts => {
+                if !std::mem::replace(&mut self.first_skipped, true) {
+                    return;
+                }
+                snapshot.start_ns
+            }
+            HeatRule::Rates { as_the_peer, .. } => {
+                if as_the_peer {
+                    return self.add_as_the_peer(snapshot);
+                }
+                let last_end_ns = self.last_end_ns.replace(snapshot.end_ns);
+                // Another record that begins anew says nothing of this one's ages.
+                last_end_ns
+                    .filter(|end| *end <= snapshot.end_ns)
+                    .unwrap_or(0)
+            }
+        };
+        let Some(rate) = self.rate(snapshot) else {
             return;
         };
-        let rows = self.time.touched(&time);
-        for region in &snapshot.regions {
+        match rate.age_unit_ns {
+            // All regions count from the same moment on.
+            None => self.add_since(snapshot, &rate, |_| snapshot.start_ns),
+            Some(_) if floor_ns >= snapshot.start_ns => {
+                self.add_since(snapshot, &rate, |_| floor_ns);
+            }
+            Some(age_unit_ns) => self.add_since(snapshot, &rate, |region| {
+                let age_ns = u64::from(region.age.unwrap_or(0)).saturating_mul(age_unit_ns);
+                snapshot.start_ns.saturating_sub(age_ns).max(floor_ns)
+            }),
+        }
+    }
+
+    /// What the regions of a snapshot count; `None` if that is not known.
+    fn rate(&self, snapshot: &Snapshot) -> Option<Rate> {
+        let HeatRule::Rates {
+            unit,
+            filter_passed,
+            ..
+        } = self.rule
+        else {
+            return Some(Rate::default());
+        };
+        let intervals = snapshot.intervals.filter(|it| it.aggr_us > 0);
+        let (aggr_s, age_unit_ns) = match unit {
+            HeatUnit::Samples => (None, None),
+            HeatUnit::Hz => {
+                let aggr_us = intervals?.aggr_us;
+                let age_unit_us = snapshot.age_unit_us().unwrap_or(aggr_us);
+                (
+                    Some(aggr_us as f64 / 1e6),
+                    Some(age_unit_us.saturating_mul(1000)),
+                )
+            }
+        };
+        Some(Rate {
+            aggr_s,
+            age_unit_ns,
+            filter_passed,
+        })
+    }
+
+    fn add_since(&mut self, snapshot: &Snapshot, rate: &Rate, since: impl Fn(&Region) -> u64) {
+        let (mut near_row, mut near_column) = (0, 0);
+        for (index, region) in snapshot.regions.iter().enumerate() {
             let Some(space) = self.space.clip(region.start, region.end) else {
                 continue;
             };
-            let columns = self.space.touched(&space);
-            for row in rows.clone() {
-                let heat = Product::new(region.nr_accesses, self.time.overlap(&time, row));
+            let Some(time) = self.time.clip(since(region), snapshot.end_ns) else {
+                continue;
+            };
+            let columns = self.space.touched(&space, &mut near_column);
+            for row in self.time.touched(&time, &mut near_row) {
+                let ns = self.time.overlap(&time, row);
+                let heat = if rate.is_exact() {
+                    Heated::new(region.nr_accesses, ns)
+                } else {
+                    Heated::Float(rate.value(snapshot, index, region) * ns as f64)
+                };
                 let start = row * self.space.pixels;
                 let pixels = self
                     .heats
@@ -192,29 +280,72 @@ impl Heat {
             origin: (self.time.start, self.space.start),
             unit: (self.time.unit, self.space.unit),
             resolution: (self.time.pixels, self.space.pixels),
+            heat_unit: match self.rule {
+                HeatRule::Counts => HeatUnit::Samples,
+                HeatRule::Rates { unit, .. } => unit,
+            },
             heats: self.heats,
         }
     }
 }
 
-/// Accesses times nanoseconds, to be multiplied with bytes without rounding.
-#[derive(Clone, Copy)]
-struct Product(u128);
+/// What the regions of one snapshot count.
+#[derive(Default)]
+struct Rate {
+    /// Seconds that `nr_accesses` is divided by.
+    aggr_s: Option<f64>,
+    /// What an age of 1 is, where ages count.
+    age_unit_ns: Option<u64>,
+    filter_passed: bool,
+}
 
-impl Product {
+impl Rate {
+    /// Whether values are whole numbers.
+    fn is_exact(&self) -> bool {
+        self.aggr_s.is_none() && !self.filter_passed
+    }
+
+    fn value(&self, snapshot: &Snapshot, index: usize, region: &Region) -> f64 {
+        let samples = f64::from(region.nr_accesses);
+        let value = self.aggr_s.map_or(samples, |aggr_s| samples / aggr_s);
+        if !self.filter_passed {
+            return value;
+        }
+        let extra = snapshot.extra.as_ref();
+        let passed = extra.and_then(|extra| extra.filter_passed.get(index).copied().flatten());
+        match region.len() {
+            0 => 0.0,
+            len => value * passed.unwrap_or(0) as f64 / len as f64,
+        }
+    }
+}
+
+/// Accesses times nanoseconds, to be multiplied with bytes.
+#[derive(Clone, Copy)]
+enum Heated {
+    /// Without rounding.
+    Exact(u128),
+    Float(f64),
+}
+
+impl Heated {
     fn new(nr_accesses: u32, ns: u64) -> Self {
-        Self(u128::from(nr_accesses) * u128::from(ns))
+        Self::Exact(u128::from(nr_accesses) * u128::from(ns))
     }
 
     /// Rounded once, at the end. 2^32 x 2^64 x 2^64 would not fit, but a
     /// pixel's time times a pixel's space of a real record is far below.
     fn times(self, bytes: u64) -> f64 {
-        match self.0.checked_mul(u128::from(bytes)) {
+        let exact = match self {
+            Heated::Exact(exact) => exact,
+            Heated::Float(heat) => return heat * bytes as f64,
+        };
+        match exact.checked_mul(u128::from(bytes)) {
             Some(product) => match u64::try_from(product) {
                 Ok(small) => small as f64,
                 Err(_) => product as f64,
             },
-            None => self.0 as f64 * bytes as f64,
+            None => exact as f64 * bytes as f64,
         }
     }
 }
@@ -225,7 +356,7 @@ fn heat_row(
     pixels: &mut [f64],
     axis: &Axis,
     space: &Range<u64>,
-    heat: Product,
+    heat: Heated,
     area: f64,
     first: usize,
 ) {
@@ -248,10 +379,11 @@ fn heat_row(
     }
 }
 
-/// v1.7.3 keeps the mean and goes through the sum for each region: the order
+/// The peer keeps the mean and goes through the sum for each region: the order
 /// of these roundings shows in the text, down to the last digit.
 fn mix(pixels: &mut [f64], area: f64, heat: f64) {
     for pixel in pixels {
-        *pixel = (*pixel * area + heat) / area;
+        let before = if pixel.is_nan() { 0.0 } else { *pixel };
+        *pixel = (before * area + heat) / area;
     }
 }

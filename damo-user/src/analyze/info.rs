@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use super::{Guide, Losses, PerTarget, TargetGuide};
-use crate::model::{Intervals, Item, Known, ProcessMemory, TargetKey};
+use crate::model::{Figure, Intervals, Item, Known, ProcessMemory, Summed, TargetKey};
 
 /// Changes of intervals that are kept; more are only counted.
 const CHANGES: usize = 64;
@@ -29,6 +29,8 @@ pub struct Info {
     pub notes: BTreeMap<&'static str, u64>,
     /// Memory of the first 4096 processes, by their ids.
     pub memory: BTreeMap<u32, MemoryOver>,
+    /// Snapshots and regions that summaries are of.
+    pub summed: (u64, u64),
     targets: PerTarget<TargetCounts>,
     guide: Guide,
     last: PerTarget<Option<Intervals>>,
@@ -102,8 +104,10 @@ impl Info {
             Item::Gap(_) => self.extend(item),
             Item::Note(note) => {
                 *self.notes.entry(kind(&note.what)).or_default() += 1;
-                if let Known::ProcessMemory(memory) = note.what {
-                    self.remember(memory);
+                match &note.what {
+                    Known::ProcessMemory(memory) => self.remember(*memory),
+                    Known::Summed(summed) => self.sum(note.time_ns, summed),
+                    _ => {}
                 }
             }
         }
@@ -118,8 +122,21 @@ impl Info {
         over.most_resident_bytes = over.most_resident_bytes.max(memory.resident_bytes);
     }
 
+    fn sum(&mut self, time_ns: u64, summed: &Summed) {
+        match summed.figure {
+            Figure::Length => self.reach(time_ns.saturating_sub(summed.value), time_ns),
+            Figure::Snapshots => self.summed.0 = self.summed.0.saturating_add(summed.value),
+            Figure::Regions => self.summed.1 = self.summed.1.saturating_add(summed.value),
+            Figure::Rate | Figure::Idle | Figure::WorkingSet | Figure::Other(_) => {}
+        }
+    }
+
     fn extend(&mut self, item: &Item) {
         let (start, end) = item.times();
+        self.reach(start, end);
+    }
+
+    fn reach(&mut self, start: u64, end: u64) {
         let time = self.time.get_or_insert(start..end);
         *time = time.start.min(start)..time.end.max(end);
     }
@@ -159,5 +176,6 @@ fn kind(what: &Known) -> &'static str {
         Known::Scheme(_) => "scheme counters",
         Known::Quota(_) => "scheme quotas",
         Known::Happened(_) => "events",
+        Known::Summed(_) => "numbers of summaries",
     }
 }

@@ -161,6 +161,21 @@ impl Series {
         }
     }
 
+    /// Adds a number that was there so many times, in no order of time: to a
+    /// thousandth. A record has these or others, never both.
+    pub fn push_times(&mut self, number: u64, times: u64) {
+        if self.count == 0 {
+            self.kept = Kept::Rounded(Box::default());
+        }
+        if let Kept::Rounded(distribution) = &mut self.kept {
+            distribution.add(number, times);
+            self.count = self.count.saturating_add(times);
+            self.weight = self.weight.saturating_add(times.into());
+            let sum = u128::from(number).saturating_mul(times.into());
+            self.sum = self.sum.saturating_add(sum);
+        }
+    }
+
     /// Keeps less from now on.
     fn shrink(&mut self, room: &mut Room) {
         match &mut self.kept {
@@ -371,6 +386,16 @@ mod tests {
             "{numbers:?}"
         );
         assert!(series.percentile(50).unwrap().abs_diff(500) <= 2 * stride);
+
+        let mut counted = Series::new(SeriesSpec::BY_SIZE);
+        counted.push_times(1000, 3);
+        counted.push_times(10, 1);
+        assert_eq!(counted.mean(), Some(3010.0 / 4.0));
+        assert_eq!(
+            (counted.percentile(0), counted.percentile(25)),
+            (Some(10), Some(10))
+        );
+        assert_eq!((counted.percentile(50), counted.count()), (Some(1000), 4));
 
         // Those that are short stay as they are.
         let mut short = Series::new(SeriesSpec::BY_SIZE);

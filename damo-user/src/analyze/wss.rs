@@ -2,8 +2,8 @@
 
 use super::mappings::{Mappings, Place};
 use super::series::{Room, Series, SeriesSpec, SortBy};
-use super::{Group, Grouping, InUse, Moments, PerTarget, WarmUp};
-use crate::model::{Item, Known, Snapshot, TargetKey};
+use super::{Group, Grouping, InUse, Moments, PerTarget, WarmUp, working_set_of};
+use crate::model::{Figure, Item, Known, Snapshot, Summed, TargetKey};
 
 /// What counts as working set, and how sizes are kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -108,6 +108,7 @@ impl Wss {
             Item::Snapshot(snapshot) => self.snapshot(snapshot),
             Item::Gap(_) => {}
             Item::Note(note) => match (&mut self.kind, &note.what) {
+                (_, Known::Summed(summed)) => self.summed(summed),
                 (Kind::Simultaneous(moments, _), Known::Happened(happened)) => {
                     moments.happened(note.time_ns, happened);
                 }
@@ -153,6 +154,21 @@ impl Wss {
                 _ => target.sizes.push(size, group.duration_ns(), room),
             }
         });
+    }
+
+    /// Takes a number of a summary in: sizes of all snapshots, to within a step,
+    /// whatever else is wanted.
+    fn summed(&mut self, summed: &Summed) {
+        let spec = self.spec;
+        if summed.figure == Figure::WorkingSet
+            && let Some(size) = working_set_of(summed.step as usize)
+        {
+            let target = self.targets.entry(summed.target, || Target {
+                grouping: Grouping::new(spec.work_time_ns),
+                sizes: Series::new(spec.series),
+            });
+            target.sizes.push_times(size, summed.value);
+        }
     }
 
     /// Groups of which the threshold could not be told, for lack of intervals.

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use clap::ValueEnum;
 
-use crate::render::Palette;
+use crate::render::{Depth, Paint, Palette};
 
 /// `--color`, flattened into a report's options.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -34,6 +34,25 @@ impl ColorOption {
             }
         };
         in_color.then(|| palette.into())
+    }
+
+    /// As [`ColorOption::palette`], in as many colours as the terminal has.
+    pub fn paint(self, palette: impl Into<Palette>) -> Option<Paint> {
+        let colors = std::env::var_os("COLORTERM");
+        let all = colors.is_some_and(|value| value == "truecolor" || value == "24bit");
+        Some(Paint {
+            palette: self.palette(palette)?,
+            depth: if all { Depth::True } else { Depth::Indexed },
+        })
+    }
+
+    /// What the peer does: colours wherever they go, unless they were forbidden.
+    pub fn paint_as_the_peer(self, palette: impl Into<Palette>) -> Option<Paint> {
+        let never = matches!(self.color, ColorArg::Never);
+        (!never).then(|| Paint {
+            palette: palette.into(),
+            depth: Depth::Indexed,
+        })
     }
 }
 

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-pub use args::{Args, PeersArgs};
-use args::{Format, Moment, PartArgs};
+pub use args::{Args, Format, PeersArgs};
+use args::{Moment, PartArgs};
 use target::{Counted, STANDARD, Target};
 
 use super::watch::{Watch, open};
@@ -39,6 +39,14 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let mode = args.part.output_permission;
     let target = Target::create(&args.input, &args.output, mode, format.is_binary())?;
     let mut record = open(&args.input)?;
+    let is_summary = record.meta().summary_ns.is_some();
+    if is_summary && !matches!(format, Format::Damo | Format::Ndjson) {
+        return Err(UsageError(format!(
+            "{}: a summary, which has no regions: only damo and ndjson hold its numbers; see also damo report summary --format",
+            args.input.display()
+        ))
+        .into());
+    }
     let mut end_ns = record.about().end_ns;
     if let Some((start, end)) = time {
         let range = range(&mut *record, start, end, &args.part)?;
@@ -52,7 +60,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
     watch.finish();
     let exported = written.map_err(|error| failed(&args.output, error))?;
     let cut_away = narrowed && exported.samples == 0;
-    if (exported.snapshots == 0 && !all && !exported.losses.any()) || cut_away {
+    let nothing = exported.snapshots == 0 && !all && !exported.losses.any();
+    if (nothing && !is_summary) || cut_away {
         anyhow::bail!(
             "{}: nothing of this record is within --time, --address, --target, --sz_region, --access_rate and --age; `damo report heats --guide` prints what it has",
             args.input.display()
@@ -63,6 +72,31 @@ pub fn run(args: &Args) -> Result<Outcome> {
     Ok(match exported.losses.any() {
         true => Outcome::Lost,
         false => Outcome::Done,
+    })
+}
+
+/// Writes what `open` gives into a file: complete, or not at all.
+///
+/// # Errors
+/// As for [`run`].
+pub fn into_file<R: Record>(
+    input: &Path,
+    output: &Path,
+    mode: u32,
+    format: Format,
+    open: impl FnOnce() -> Result<R>,
+) -> Result<Outcome> {
+    let target = Target::create(input, output, mode, format.is_binary())?;
+    let mut record = open()?;
+    let mut out = target.writer()?;
+    let exported = write(format, &mut record, &mut out).map_err(|error| failed(output, error))?;
+    target.keep()?;
+    Ok(match loss_line(&exported.losses) {
+        Some(line) => {
+            tell(format_args!("damo: {line}"));
+            Outcome::Lost
+        }
+        None => Outcome::Done,
     })
 }
 
@@ -141,10 +175,14 @@ fn range(
             }
         }
     }
-    let last_ns = match needs_end {
+    let mut last_ns = match needs_end {
         true => last_end(record)?,
         false => 0,
     };
+    if record.meta().summary_ns.is_some() {
+        first_ns = Some(record.meta().mono_ns);
+        last_ns = record.about().end_ns.unwrap_or(0);
+    }
     let first_ns = first_ns.unwrap_or(0);
     let at = |moment| match moment {
         Moment::At(ns) => ns,

@@ -15,13 +15,13 @@ pub struct DoRecordArgs {
     /// the kdamonds'. cpu_profile: `perf record` beside it, into FILE.profile.
     /// The three in the middle are looked at once a second at most. damo 3's
     /// words mean the same: vmas, mem_footprint, proc_stats, damon_trace_events.
+    /// By default all but cpu_profile; with --summary, no mappings either, and the
+    /// rest as often as a summary.
     #[arg(
         long = "do_record",
         value_name = "WHAT",
         num_args = 1..,
-        value_parser = parse,
-        default_values = ["access", "mappings", "footprint", "cpu_time"],
-        hide_default_value = true
+        value_parser = parse
     )]
     do_record: Vec<What>,
 }
@@ -48,9 +48,14 @@ pub struct DoRecord {
 
 impl DoRecordArgs {
     /// What was asked for, in any number of uses, or else what there is by
-    /// default.
-    pub fn choice(&self) -> DoRecord {
-        let words: BTreeSet<What> = self.do_record.iter().copied().collect();
+    /// default, for a summary or a stream.
+    pub fn choice(&self, is_summary: bool) -> DoRecord {
+        let mut words: BTreeSet<What> = self.do_record.iter().copied().collect();
+        if words.is_empty() {
+            words.extend([What::Access, What::Footprint, What::CpuTime]);
+            // Without addresses they would say little, and take most of the room.
+            words.extend((!is_summary).then_some(What::Mappings));
+        }
         let has = |what| words.contains(&what);
         DoRecord {
             access: has(What::Access),
@@ -96,7 +101,7 @@ mod tests {
     fn choice(words: &str) -> Result<DoRecord, String> {
         let words = std::iter::once("damo").chain(words.split_whitespace());
         let cli = Cli::try_parse_from(words).map_err(|error| error.to_string())?;
-        Ok(cli.args.choice())
+        Ok(cli.args.choice(false))
     }
 
     fn of(letters: &str) -> DoRecord {

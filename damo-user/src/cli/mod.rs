@@ -1,5 +1,6 @@
 //! The commands: arguments as typed, and thin bodies that call the library.
 
+mod adjust;
 mod args;
 mod color;
 mod completions;
@@ -8,6 +9,7 @@ mod diagnose;
 pub mod do_record;
 mod features;
 mod filters;
+mod follow;
 mod help;
 mod module;
 mod monitor;
@@ -27,10 +29,12 @@ mod snapshot_filters;
 mod start;
 mod status;
 mod stop;
+mod summary;
 mod sysinfo;
 mod target;
 mod tree;
 mod tune;
+mod validate;
 mod watch;
 
 use std::borrow::Cow;
@@ -55,6 +59,8 @@ pub enum Outcome {
     Lost,
     /// The recorded command's own exit code.
     Child(u8),
+    /// What was checked is not as it should be: exit code 1.
+    Invalid,
 }
 
 /// Arguments that cannot be right: exit code 2.
@@ -109,6 +115,10 @@ enum Command {
     /// The same as `convert`, with damo 3's options
     #[command(name = "convert_record_format")]
     ConvertRecordFormat(convert::PeersArgs),
+    /// Write a record as if its aggregation interval had been longer, or a part of it
+    Adjust(adjust::Args),
+    /// Check whether a record is what DAMON should have given
+    Validate(validate::Args),
     /// Look at DAMON's modules in the kernel and change them
     Module(module::Args),
     /// Short for `module reclaim`
@@ -150,6 +160,7 @@ pub fn run() -> ExitCode {
     match outcome.and_then(|outcome| flushed.map(|()| outcome)) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Lost) => ExitCode::from(3),
+        Ok(Outcome::Invalid) => ExitCode::from(1),
         Ok(Outcome::Child(code)) => ExitCode::from(code),
         // Whoever read it has had enough, like `head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -222,6 +233,8 @@ fn dispatch(command: Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         Command::Verify(args) => record_info::verify(&args, out),
         Command::Convert(args) => convert::run(&args),
         Command::ConvertRecordFormat(args) => convert::run(&args.into()),
+        Command::Adjust(args) => adjust::run(&args),
+        Command::Validate(args) => validate::run(&args, out),
         Command::Module(args) => module::run(args, out),
         Command::Reclaim(args) => module::reclaim(args, out),
         Command::LruSort(args) => module::lru_sort(args, out),

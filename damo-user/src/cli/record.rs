@@ -9,10 +9,12 @@ use clap::ValueEnum;
 
 use super::do_record::DoRecordArgs;
 use super::filters::FilterArgs;
+use super::follow::FollowArgs;
 use super::request::{Request, RequestArgs};
 use super::rotate::RotateArgs;
 use super::service::ServiceArgs;
 use super::snapshot::SnapshotArgs;
+use super::summary::SummaryArgs;
 use super::{Outcome, UsageError};
 use crate::control::{Module, System, others};
 use crate::model::units::{self, TimeUnit};
@@ -31,10 +33,14 @@ Examples:
   sudo damo record paddr --timeout 60s   all physical memory, for a minute
   sudo damo record ongoing               whatever DAMON is doing, untouched
   sudo damo record --kdamond 1           one of sysfs's kdamonds, as it runs
+  sudo damo record --follow-command nginx    each nginx, now and later
 Then: damo report heats --heatmap stdout, damo report wss, damo report raw")]
 pub struct Args {
     #[command(flatten)]
     request: RequestArgs,
+
+    #[command(flatten)]
+    follow: FollowArgs,
 
     /// Record a module's kdamond, which runs already
     #[arg(long, value_name = "MODULE")]
@@ -71,6 +77,9 @@ pub struct Args {
     #[command(flatten)]
     service: ServiceArgs,
 
+    #[command(flatten)]
+    pub(super) summary: SummaryArgs,
+
     /// Permissions of the file, octal
     #[arg(
         long = "output_permission",
@@ -84,9 +93,10 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = parse_timeout)]
     timeout: Option<Duration>,
 
-    /// Size of the ring buffer between kernel and recorder
-    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = parse_ring, hide_short_help = true)]
-    ring: u32,
+    /// Size of the ring buffer between kernel and recorder [default: 4MiB; 256KiB
+    /// with --summary]
+    #[arg(long, value_name = "SIZE", value_parser = parse_ring, hide_short_help = true)]
+    ring: Option<u32>,
 
     /// Print what the BPF program logs
     #[arg(long = "debug-bpf", hide_short_help = true)]
@@ -103,14 +113,22 @@ pub fn run(mut args: Args, stdout: &mut dyn Write) -> Result<Outcome> {
     }
     let (snapshots, filters) = (args.snapshot.snapshots()?, args.filters.filters()?);
     args.request.what.add(args.snapshot.swallowed());
-    let scope = match args.ongoing()? {
+    let followed = args.follow.followed()?;
+    let ongoing = match followed {
+        Some(_) => None,
+        None => args.ongoing()?,
+    };
+    let scope = match ongoing {
         Some(_) if snapshots.is_some() => {
             let text = "--snapshot: only of a DAMON that is set up for it; what runs already is recorded without";
             return Err(UsageError(text.to_owned()).into());
         }
         Some(which) => Scope::Ongoing(which),
         None => {
-            let mut request = args.request.request()?;
+            let mut request = match followed {
+                Some((option, who)) => args.request.following(option, who)?,
+                None => args.request.request()?,
+            };
             if args.request.dry_run {
                 if let Some(snapshots) = snapshots {
                     snapshots.show_in(&mut request.params)?;
@@ -126,6 +144,7 @@ pub fn run(mut args: Args, stdout: &mut dyn Write) -> Result<Outcome> {
         Scope::Ongoing(_) => None,
     });
     let plan = args.plan(filters)?;
+    let is_summary = plan.summary.is_some();
     let debug = plan.tap.debug;
     let report = match (snapshots, scope) {
         (Some(snapshots), Scope::Ours(ours)) => {
@@ -144,7 +163,7 @@ pub fn run(mut args: Args, stdout: &mut dyn Write) -> Result<Outcome> {
             counted.wakeups,
         );
     }
-    summarize(&out, &report);
+    summarize(&out, &report, is_summary);
     Ok(match report {
         Report {
             ended: Ended::SwitchedOff,
@@ -162,11 +181,12 @@ pub fn run(mut args: Args, stdout: &mut dyn Write) -> Result<Outcome> {
 }
 
 /// What a recording came to, in a line.
-fn summarize(out: &std::path::Path, report: &Report) {
+fn summarize(out: &std::path::Path, report: &Report, is_summary: bool) {
     let stats = &report.stats;
     tell(format_args!(
-        "{}: {} snapshots, {} region samples, {} in {:.1} s, {} lost{}",
+        "{}: {}{} snapshots, {} region samples, {} in {:.1} s, {} lost{}",
         out.display(),
+        if is_summary { "a summary of " } else { "" },
         units::format_number(stats.snapshots),
         units::format_number(stats.samples),
         units::format_size(stats.bytes as f64),
@@ -229,6 +249,8 @@ impl Args {
         Ok(Ours {
             params: request.params,
             command: request.command,
+            follow: request.follow,
+            places: recorder::PLACES,
             as_root: self.request.as_root,
             children: !self.exclude_child_tasks,
             options: request.options,
@@ -236,9 +258,15 @@ impl Args {
     }
 
     fn plan(self, filters: Filters) -> Result<Plan> {
-        let what = self.do_record.choice();
+        let what = self.do_record.choice(self.summary.is_wanted());
+        let summary = self.summary.every(what.access)?;
+        if what.cpu_profile && self.follow.is_used() {
+            let text = "--do_record cpu_profile: perf cannot follow processes that come later; leave it out";
+            return Err(UsageError(text.to_owned()).into());
+        }
         Ok(Plan {
             filters,
+            summary,
             access: what.access,
             around: what.around,
             cpu_profile: what.cpu_profile,
@@ -249,7 +277,11 @@ impl Args {
             mode: self.output_permission,
             timeout: self.timeout,
             tap: source::Options {
-                ring_bytes: self.ring,
+                ring_bytes: self.ring.unwrap_or(match summary {
+                    None => source::Options::default().ring_bytes,
+                    Some(_) => SUMMARY_RING,
+                }),
+                summary: summary.is_some(),
                 debug: self.debug_bpf,
                 wanted: source::Wanted {
                     applied: self.schemes_target_regions,
@@ -262,6 +294,10 @@ impl Args {
         })
     }
 }
+
+/// Bytes of the ring where no regions go through it: 2900 forks, exits and the
+/// like in a second.
+const SUMMARY_RING: u32 = 256 << 10;
 
 /// Whether any kdamond runs.
 fn something_runs() -> bool {

@@ -3,14 +3,19 @@
 mod access;
 mod args;
 mod footprints;
+mod heatmap;
 mod heats;
 mod holistic;
 mod mappings;
+mod maps;
 mod nr_regions;
 mod numbers;
 mod pa_layout;
+mod plot;
 mod profile;
 mod raw;
+mod sources;
+mod summary;
 mod times;
 mod wss;
 
@@ -22,8 +27,8 @@ use args::Kind;
 pub use holistic::Page;
 use profile::hot_functions;
 
-use super::Outcome;
 use super::watch::Watch;
+use super::{Outcome, UsageError};
 use crate::analyze::Losses;
 use crate::model::{Item, Meta, Record, Snapshot};
 use crate::render::loss_line;
@@ -46,7 +51,9 @@ pub fn run(args: Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         Kind::Access(args) => access::run(&args, out)?,
         Kind::Raw(args) => raw::run(&args, out)?,
         Kind::Heats(args) => heats::run(&args, out)?,
+        Kind::Heatmap(args) => heatmap::run(&args, out)?,
         Kind::Wss(args) => wss::run(&args, out)?,
+        Kind::Summary(args) => summary::run(&args, out)?,
         Kind::NrRegions(args) => nr_regions::run(&args, out)?,
         Kind::Mappings(args) => mappings::run(&args, out)?,
         Kind::Footprints(args) => footprints::run(&args, out)?,
@@ -83,6 +90,19 @@ fn tell_filters(meta: &Meta) {
             "damo: recorded with {filters}: other regions are not in the record"
         ));
     }
+}
+
+/// As [`opened`], for what takes regions.
+fn opened_with_regions(path: &Path) -> anyhow::Result<Watch> {
+    let record = opened(path)?;
+    if record.meta().summary_ns.is_some() {
+        return Err(UsageError(format!(
+            "{}: a summary, which has no regions: see damo report summary and damo report wss, or record without --summary",
+            path.display()
+        ))
+        .into());
+    }
+    Ok(record)
 }
 
 /// Gives every item of a record to `take`.

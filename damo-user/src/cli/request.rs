@@ -8,11 +8,13 @@ use std::path::Path;
 use anyhow::Result;
 use clap::ValueEnum;
 
+use super::params::Deduced;
 use super::target::{Deduction, TargetArgs};
 use super::{Outcome, UsageError};
 use crate::control::params::Params;
 use crate::control::{Choice, Interface, Options, Session, System, Write as FileWrite};
-use crate::model::Ops;
+use crate::model::{Ops, printable};
+use crate::recorder::Followed;
 use crate::sys::command_line::CommandLine;
 use crate::sys::tell::tell;
 use crate::watch::Watched;
@@ -72,6 +74,8 @@ pub struct Request {
     pub command: Option<CommandLine>,
     /// What may be done to others.
     pub options: Options,
+    /// Who is watched, whenever they come: `params` have one target for all.
+    pub follow: Option<Followed>,
 }
 
 impl RequestArgs {
@@ -150,8 +154,56 @@ impl RequestArgs {
             params,
             command,
             options,
+            follow: None,
         })
     }
+
+    /// The parameters for processes that come and go, which `option` names.
+    ///
+    /// # Errors
+    /// Something else was named, too, or what was typed cannot be right.
+    pub fn following(&self, option: &str, who: Followed) -> Result<Request> {
+        let words = self.what.words();
+        if !words.is_empty() {
+            return Err(UsageError(format!(
+                "{option}: says what to watch; leave the target '{}' out",
+                words.join(OsStr::new(" ")).display()
+            ))
+            .into());
+        }
+        let deduced = Deduced {
+            pids: vec![Watched::stand_in()],
+            ..Deduced::default()
+        };
+        let params = self.what.params.params(&deduced)?;
+        if !is_of_stand_in(&params) {
+            return Err(UsageError(format!(
+                "{option}: says what to watch, with one kdamond and --ops vaddr; leave options that say it otherwise out (--ops, --target_pid, --regions, --kdamonds…)"
+            ))
+            .into());
+        }
+        tell_of_idle(&params);
+        Ok(Request {
+            params,
+            command: None,
+            options: self.options(),
+            follow: Some(who),
+        })
+    }
+}
+
+/// Whether nothing is watched but the mappings of a process to come, by one kdamond.
+fn is_of_stand_in(params: &Params) -> bool {
+    let contexts: Vec<_> = params.contexts().map(|(.., context)| context).collect();
+    let [context] = contexts.as_slice() else {
+        return false;
+    };
+    let [target] = context.targets.as_slice() else {
+        return false;
+    };
+    context.ops == Ops::Vaddr
+        && target.pid == Some(Watched::stand_in())
+        && target.regions.is_empty()
 }
 
 /// Says what DAMON will take and do nothing about.
@@ -186,12 +238,24 @@ impl Request {
                 .collect();
             writeln!(out, "# PID is the process id of: {}", words.join(" "))?;
         }
+        if let Some(who) = &self.follow {
+            let who = printable(&who.to_string()).into_owned();
+            writeln!(
+                out,
+                "# When the first comes, and again when all have ended;"
+            )?;
+            writeln!(
+                out,
+                "# PID is the process id of {who}, each in a target of its own:"
+            )?;
+        }
+        let has_stand_in = self.command.is_some() || self.follow.is_some();
         let stand_in = Watched::stand_in().to_string();
         for mut write in interface.plan(&self.params)? {
             let pid = ["pid_target", "target_ids"]
                 .iter()
                 .any(|file| write.path.ends_with(file));
-            if self.command.is_some() && pid && write.value.trim() == stand_in {
+            if has_stand_in && pid && write.value.trim() == stand_in {
                 write.value = "$PID".to_owned();
             }
             print_write(interface.root(), &write, out)?;

@@ -5,6 +5,7 @@
 //! tells the next damo what is ours. Everything reaches the kernel
 //! through [`Files`], so that tests can put a kernel of their own behind it.
 
+mod again;
 mod checks;
 pub mod debugfs;
 mod error;

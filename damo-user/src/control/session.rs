@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::checks::{check_note, check_others, check_processes, put_back_ended};
 use super::debugfs::OffError;
 use super::error::ControlError;
-use super::interface::{self, Choice, Interface};
+use super::interface::{self, Choice, Interface, SavedBy};
 use super::others::{self, Thread};
 use super::ownership::{Claim, Lock, Note, NoteError, Notes};
 use super::params::Params;
@@ -47,6 +47,8 @@ pub struct Session {
     /// Nothing is to be undone when this is dropped: it was reported, or it is
     /// to stay.
     pub(super) settled: bool,
+    /// What the files say by us, if that is to be known.
+    pub(super) ours: Option<SavedBy>,
     pub(super) lock: Option<Lock>,
 }
 
@@ -84,6 +86,7 @@ impl Session {
             note,
             notes,
             settled: false,
+            ours: None,
             lock,
         };
         if let Err(error) = session.begin() {
@@ -114,6 +117,7 @@ impl Session {
             note,
             notes: system.notes(),
             settled: false,
+            ours: None,
             lock,
         })
     }

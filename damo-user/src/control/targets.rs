@@ -36,7 +36,14 @@ impl Session {
         }
         // Once more: a process that ends just now would end the kdamond up to 6.13.
         check_running(&self.system, params, &[index])?;
-        command_to(tree, index, "commit")?;
+        if !self.interface.is_on(index)? {
+            return Err(ControlError::EndedMeanwhile(index));
+        }
+        match command_to(tree, index, "commit") {
+            // Just now it was on.
+            Err(ControlError::EndedMeanwhile(_)) => return Err(ControlError::EndedByCommit(index)),
+            committed => committed?,
+        }
         match self.interface.is_on(index)? {
             true => Ok(()),
             false => Err(ControlError::EndedByCommit(index)),

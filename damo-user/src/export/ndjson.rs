@@ -273,6 +273,16 @@ fn of_note(note: &Note, wall: &Wall) -> Value {
                 "effective_bytes": quota.bytes,
             }),
         ),
+        Known::Summed(it) => (
+            "summed",
+            json!({
+                "kdamond": it.target.kdamond,
+                "target_id": exact(it.target.target_id),
+                "figure": it.figure.name(),
+                "step": it.step,
+                "value": it.value,
+            }),
+        ),
         Known::Happened(it) => (
             "event",
             json!({

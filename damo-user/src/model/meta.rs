@@ -1,6 +1,6 @@
 //! What a record says about itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -146,6 +146,42 @@ impl Meta {
         }
         KnownTargets { targets }
     }
+
+    /// Adds kdamonds, or replaces what is known of them.
+    pub fn learn(&mut self, kdamonds: &[KdamondInfo]) {
+        for info in kdamonds {
+            match self.kdamonds.iter_mut().find(|it| it.tid == info.tid) {
+                Some(known) => known.clone_from(info),
+                None => self.kdamonds.push(info.clone()),
+            }
+        }
+        if self.kdamonds.len() > 1 {
+            self.kdamond = None;
+        }
+    }
+
+    /// Lets go of what is known of kdamonds that do not run, the oldest first,
+    /// until they and their targets are `most` at most.
+    pub fn forget_ended(&mut self, running: &[KdamondInfo], most: usize) {
+        let mut targets: HashMap<u32, usize> = HashMap::new();
+        for target in &self.targets {
+            *targets.entry(target.kdamond).or_default() += 1;
+        }
+        let running: HashSet<u32> = running.iter().map(|info| info.tid).collect();
+        let (mut known, mut gone) = (0usize, HashSet::new());
+        for info in self.kdamonds.iter().rev() {
+            if !running.contains(&info.tid) {
+                let of = targets.get(&info.tid).copied().unwrap_or(0);
+                known = known.saturating_add(of).saturating_add(1);
+                if known > most {
+                    gone.insert(info.tid);
+                }
+            }
+        }
+        self.kdamonds.retain(|info| !gone.contains(&info.tid));
+        self.targets
+            .retain(|target| !gone.contains(&target.kdamond));
+    }
 }
 
 /// About a record as a whole. Fields that a source does not tell are empty.
@@ -180,6 +216,9 @@ pub struct Meta {
     /// What was left out while recording: filters, each as it was typed.
     #[serde(skip_serializing_if = "is_default")]
     pub filters: Vec<String>,
+    /// It has no snapshots, but a summary so often, in nanoseconds.
+    #[serde(skip_serializing_if = "is_default")]
+    pub summary_ns: Option<u64>,
     /// The tracepoint's `format` text, that says how events were decoded.
     pub event_format: String,
     /// Wall clock at the record's start, nanoseconds since 1970.
@@ -199,6 +238,32 @@ mod tests {
             pid: Some(pid),
             ..TargetInfo::default()
         }
+    }
+
+    #[test]
+    fn the_oldest_of_what_has_ended_is_let_go() {
+        let info = |tid| KdamondInfo {
+            tid,
+            ..KdamondInfo::default()
+        };
+        let mut meta = Meta {
+            kdamond: Some(1),
+            ..Meta::default()
+        };
+        for tid in 1..=4 {
+            meta.learn(&[info(tid)]);
+            meta.targets
+                .extend([target(tid, 0, 10 * tid), target(tid, 1, 10 * tid)]);
+        }
+        assert_eq!(meta.kdamond, None);
+        // The first one runs; each takes three.
+        meta.forget_ended(&[info(1)], 6);
+        let tids: Vec<u32> = meta.kdamonds.iter().map(|it| it.tid).collect();
+        assert_eq!(tids, [1, 3, 4]);
+        let of: Vec<u32> = meta.targets.iter().map(|it| it.kdamond).collect();
+        assert_eq!(of, [1, 1, 3, 3, 4, 4]);
+        meta.forget_ended(&[], 0);
+        assert!(meta.kdamonds.is_empty() && meta.targets.is_empty());
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod note;
 mod printable;
 mod record;
 mod snapshot;
+mod summed;
 pub mod units;
 
 pub use intervals::Intervals;
@@ -18,4 +19,5 @@ pub use note::{
 };
 pub use printable::printable;
 pub use record::{About, Items, ReadError, Record, touches};
-pub use snapshot::{Extra, Gap, Item, LossCause, Region, Snapshot, TargetKey};
+pub use snapshot::{Extra, Gap, Item, LossCause, Region, Snapshot, TargetKey, shifted};
+pub use summed::{Figure, Summed};

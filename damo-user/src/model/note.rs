@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Intervals, Region, TargetKey};
+use super::{Intervals, Region, Summed, TargetKey};
 
 /// Something that is known of one moment, beside the samples.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,18 @@ pub enum Known {
     Quota(Quota),
     /// Something happened to the monitoring, or to the recording.
     Happened(Happened),
+    /// A number of a summary.
+    Summed(Summed),
+}
+
+impl Known {
+    /// Another time by the record's clock that it tells.
+    pub fn time_ns(&mut self) -> Option<&mut u64> {
+        match self {
+            Known::Happened(it) if it.what == Happening::Silent => Some(&mut it.value),
+            _ => None,
+        }
+    }
 }
 
 /// A mapping of a process.

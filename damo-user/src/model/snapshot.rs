@@ -135,4 +135,24 @@ impl Item {
             Item::Note(note) => (note.time_ns, note.time_ns),
         }
     }
+
+    /// Puts it on another clock: everything is so many nanoseconds later there.
+    pub fn shift(&mut self, later_ns: i64) {
+        if later_ns == 0 {
+            return;
+        }
+        let times = match self {
+            Item::Snapshot(it) => [Some(&mut it.start_ns), Some(&mut it.end_ns)],
+            Item::Gap(it) => [Some(&mut it.start_ns), Some(&mut it.end_ns)],
+            Item::Note(it) => [Some(&mut it.time_ns), it.what.time_ns()],
+        };
+        for time in times.into_iter().flatten() {
+            *time = shifted(*time, later_ns);
+        }
+    }
+}
+
+/// A time on a clock that shows so many nanoseconds more.
+pub fn shifted(time_ns: u64, later_ns: i64) -> u64 {
+    time_ns.saturating_add_signed(later_ns)
 }

@@ -51,14 +51,8 @@ impl Aside {
         self.again = true;
     }
 
-    /// Gives `out` what the last look found, and looks again if it is time.
-    pub fn look(
-        &mut self,
-        now_ns: u64,
-        pids: Vec<u32>,
-        kdamonds: Vec<u32>,
-        out: &mut dyn FnMut(Note),
-    ) {
+    /// Gives `out` what the last look found.
+    pub fn collect(&mut self, out: &mut dyn FnMut(Note)) {
         match self.looking.as_ref().map(Receiver::try_recv) {
             Some(Ok((around, notes))) => {
                 self.around = Some(around);
@@ -68,6 +62,17 @@ impl Aside {
             Some(Err(TryRecvError::Disconnected)) => self.looking = None,
             Some(Err(TryRecvError::Empty)) | None => {}
         }
+    }
+
+    /// Gives `out` what the last look found, and looks again if it is time.
+    pub fn look(
+        &mut self,
+        now_ns: u64,
+        pids: Vec<u32>,
+        kdamonds: Vec<u32>,
+        out: &mut dyn FnMut(Note),
+    ) {
+        self.collect(out);
         let Some(mut around) = self.around.take() else {
             return;
         };

@@ -12,6 +12,7 @@ use crate::sys::host::Host;
 use crate::sys::tell::tell;
 use crate::watch::Watched;
 
+use super::anew::{Anew, STAND_IN};
 use super::aside::Aside;
 use super::children::{self, Children};
 use super::destination::{Destination, Place};
@@ -22,6 +23,10 @@ use super::pump::{Parts, Pump};
 use super::targets::{Targets, name_of};
 use super::teller::Teller;
 use super::{Ours, Plan, RecordError, needs};
+
+mod followed;
+
+pub use followed::begin_followed;
 
 /// A recording that has begun. Dropping it puts everything back: the file,
 /// which has no name yet, is gone; the command is killed; DAMON is as it was.
@@ -93,19 +98,23 @@ pub fn begin_ours(
     };
     let aside = plan.give_up_the_rest(system, caller, run_as.is_some() && ours.command.is_some());
     let record = Destination::begin(place, &meta)?;
-    let children = match tids.as_slice() {
-        [tid] if with_children => Some(Children::new(params, *tid)),
-        _ => None,
+    let (anew, children) = match tids.as_slice() {
+        [tid] if with_children => (
+            Some(Anew::new(system, ours.options, &params, ours.places)),
+            Some(Children::new(params.clone(), *tid, ours.places)),
+        ),
+        _ => (None, None),
     };
     let parts = Parts {
         tap,
         assembler,
         kdamonds,
         children,
+        anew,
         outlet: Outlet::new(record, targets, plan),
         aside,
         teller: Teller::new(plan, system),
-        meta,
+        ours: Some((params, tids)),
     };
     Ok(Begun {
         session: Some(session),
@@ -170,10 +179,11 @@ pub fn begin_ongoing(
         assembler,
         kdamonds,
         children: None,
+        anew: None,
         outlet: Outlet::new(record, targets, plan),
         aside,
         teller: Teller::new(plan, system),
-        meta,
+        ours: None,
     };
     Ok(Begun {
         session: None,
@@ -212,7 +222,8 @@ fn add_descendants(params: &mut Params) {
     }
 }
 
-fn info_of(context: &Context, index: usize, tid: u32) -> KdamondInfo {
+/// What is known of the kdamond of this thread, by its context.
+pub fn info_of(context: &Context, index: usize, tid: u32) -> KdamondInfo {
     KdamondInfo {
         tid,
         name: format!("kdamond {index}"),
@@ -243,7 +254,13 @@ impl Plan {
     /// The file or folder, which has no name yet.
     pub(super) fn place(&self, caller: Option<&Caller>) -> Result<Place, RecordError> {
         let owner = caller.map(Caller::owner);
-        Ok(Place::create(&self.out, self.mode, owner, self.rotation)?)
+        Ok(Place::create(
+            &self.out,
+            self.mode,
+            owner,
+            self.rotation,
+            self.service,
+        )?)
     }
 
     /// Starts what makes a profile, if one is wanted.
@@ -295,6 +312,7 @@ impl Plan {
             intervals: context.and_then(Context::fixed_intervals),
             nr_regions: context.map(|context| (context.nr_regions.min, context.nr_regions.max)),
             filters: self.filters.typed.clone(),
+            summary_ns: (self.summary).map(|every| every.as_nanos() as u64),
             ..Meta::default()
         }
     }

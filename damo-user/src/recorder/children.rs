@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
+use super::anew::STAND_IN;
 use super::targets::{Targets, name_of};
 use crate::control::params::{Params, Target};
 use crate::control::{ControlError, Session};
@@ -16,11 +17,7 @@ use crate::sys::tell::tell;
 /// Least time between two commits.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What a target watches whose process is gone: a commit looks every process up,
-/// numbers of targets must stay, and kthreadd has no memory.
-const STAND_IN: u32 = 2;
-
-/// Most targets of a kdamond. Each costs it a part of its regions.
+/// Most processes that may be waiting.
 const MOST: usize = 1024;
 
 /// How often a commit is tried when processes end meanwhile.
@@ -32,6 +29,8 @@ pub struct Children {
     /// As they were committed last.
     params: Params,
     kdamond: u32,
+    /// Targets that it can have; a place is not used again.
+    places: usize,
     waiting: BTreeSet<u32>,
     after: Instant,
     pause: Duration,
@@ -41,8 +40,8 @@ pub struct Children {
 
 impl Children {
     /// `params`: with what the kdamond of thread `kdamond`, the first one, was
-    /// switched on.
-    pub fn new(params: Params, kdamond: u32) -> Children {
+    /// switched on. It can have so many targets.
+    pub fn new(params: Params, kdamond: u32, places: usize) -> Children {
         let contexts = params.contexts();
         let aggr_us = contexts.map(|(.., it)| it.intervals.aggr_us).max();
         // From 6.14 to 6.17 a commit begins the aggregation anew.
@@ -50,11 +49,22 @@ impl Children {
         Children {
             params,
             kdamond,
+            places,
             waiting: BTreeSet::new(),
             after: Instant::now(),
             pause: PAUSE.max(aggregations),
             told: false,
         }
+    }
+
+    /// With what the kdamond runs now.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Another thread has taken the kdamond's place.
+    pub fn move_to(&mut self, kdamond: u32) {
+        self.kdamond = kdamond;
     }
 
     /// A followed process has begun this one.
@@ -67,11 +77,24 @@ impl Children {
 
     /// Looks for children that were not told of.
     pub fn search(&mut self, targets: &Targets) {
-        for pid in descendants(&targets.pids()) {
-            if !targets.has(self.kdamond, pid) {
+        let living = targets.pids();
+        for pid in descendants(&living) {
+            if !living.contains(&pid) {
                 self.forked(pid);
             }
         }
+    }
+
+    /// Whether there are fewer places left than processes waiting for one.
+    pub fn are_too_many(&mut self) -> bool {
+        self.waiting.retain(|pid| Process::find(*pid).is_ok());
+        let used = targets_of(&mut self.params).map_or(0, |of| of.len());
+        self.waiting.len() > self.places.saturating_sub(used)
+    }
+
+    /// Those that wait, who do so no more.
+    pub fn take_waiting(&mut self) -> BTreeSet<u32> {
+        std::mem::take(&mut self.waiting)
     }
 
     /// Whether none is to become a target.
@@ -96,29 +119,34 @@ impl Children {
     ) -> Result<(Vec<TargetInfo>, Vec<u32>), ControlError> {
         let waiting = std::mem::take(&mut self.waiting);
         let living = targets.pids();
-        let mut gone = Vec::new();
+        let (mut gone, mut left) = (Vec::new(), Vec::new());
         for _ in 0..TRIES {
             let Some(of) = targets_of(&mut self.params) else {
                 break;
             };
             let before = of.len();
+            // A commit looks every process up, and numbers of targets must stay.
             for target in of.iter_mut() {
                 if target.pid.is_some_and(|pid| !living.contains(&pid)) {
                     target.pid = Some(STAND_IN);
                 }
             }
             gone.clear();
+            left.clear();
             for &pid in &waiting {
                 let lives = Process::find(pid).is_ok();
                 if !lives {
                     gone.push(pid);
                 }
                 let known = of.iter().any(|target| target.pid == Some(pid));
-                if lives && !known && of.len() < MOST {
-                    of.push(Target {
-                        pid: Some(pid),
-                        ..Target::default()
-                    });
+                if lives && !known {
+                    match of.len() < self.places {
+                        true => of.push(Target {
+                            pid: Some(pid),
+                            ..Target::default()
+                        }),
+                        false => left.push(pid),
+                    }
                 }
             }
             let added: Vec<TargetInfo> = of
@@ -133,12 +161,13 @@ impl Children {
                     ..TargetInfo::default()
                 })
                 .collect();
-            if added.is_empty() {
-                return Ok((added, gone));
-            }
-            let committed = session.commit_targets(0, &self.params);
             self.after = Instant::now() + self.pause;
+            let committed = match added.is_empty() {
+                true => Ok(()),
+                false => session.commit_targets(0, &self.params),
+            };
             let Err(error) = committed else {
+                self.waiting.extend(left);
                 return Ok((added, gone));
             };
             if let Some(of) = targets_of(&mut self.params) {
@@ -147,6 +176,7 @@ impl Children {
             match error {
                 ControlError::NoProcess(_) => {}
                 ControlError::EndedByCommit(_) | ControlError::EndedMeanwhile(_) => {
+                    self.waiting = waiting;
                     return Err(error);
                 }
                 error => {

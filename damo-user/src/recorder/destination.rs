@@ -1,5 +1,6 @@
 //! Where a recording goes: into a file, or into a folder of segments.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use super::RecordError;
 use super::retention::{Rotation, Segments as Kept, make_room};
 use super::spool::{DiskState, Spool};
 use crate::analyze::Losses;
-use crate::model::{Item, Meta, ReadError, Record, TargetInfo};
+use crate::model::{Item, KdamondInfo, Meta, ReadError, Record, TargetInfo};
 use crate::store::{self, Options, Reader, Segments, Stats, Writer, segment_name, segment_number};
 use crate::sys::clock;
 use crate::sys::folder::OutputFolder;
@@ -28,6 +29,10 @@ const LOOK_NS: u64 = 30_000_000_000;
 /// A wall clock that is so far off has been set.
 const JUMP_NS: u64 = 100_000_000;
 
+/// So many kdamonds that have ended, and targets of theirs, stay known: there may
+/// be any number of them in a year.
+const MOST_ENDED: usize = 1024;
+
 /// Segments that may be waiting for a slow disk; then the last one goes on.
 const CLOSING: usize = 4;
 
@@ -40,7 +45,8 @@ pub enum Place {
 }
 
 impl Place {
-    /// Makes a file or a folder that is to be `path`.
+    /// Makes a file or a folder that is to be `path`. To `go_on` is to add
+    /// segments to those of earlier recordings in a folder.
     ///
     /// # Errors
     /// See [`OutputError`].
@@ -49,12 +55,16 @@ impl Place {
         mode: u32,
         owner: Option<(u32, u32)>,
         rotation: Option<Rotation>,
+        go_on: bool,
     ) -> Result<Place, OutputError> {
         Ok(match rotation {
             None => Place::File(Output::create(path, mode, owner)?),
             Some(rotation) => {
-                let folder = OutputFolder::create(path, mode, owner, is_ours)?;
-                Place::Folder(folder, rotation)
+                let make = match go_on {
+                    true => OutputFolder::go_on,
+                    false => OutputFolder::create,
+                };
+                Place::Folder(make(path, mode, owner, is_ours)?, rotation)
             }
         })
     }
@@ -79,6 +89,9 @@ pub struct Destination {
     apart_ns: u64,
     /// Of the segments before this one.
     before: Stats,
+    /// Kdamonds that are gone since the segment was begun: the next one need not
+    /// tell of them.
+    gone: HashSet<u32>,
     closing: Vec<JoinHandle<()>>,
     disks: Vec<DiskState>,
 }
@@ -89,15 +102,17 @@ impl Destination {
     /// # Errors
     /// Nothing can be written there.
     pub fn begin(place: Place, meta: &Meta) -> Result<Destination, RecordError> {
-        let options = Options {
+        let mut options = Options {
             uuid: Some(store::new_uuid().map_err(RecordError::Disk)?),
             ..Options::default()
         };
         let (output, segments) = match place {
             Place::File(output) => (output, None),
             Place::Folder(folder, rotation) => {
-                let first = folder.file(&segment_name(options.segment))?;
-                (first, Some(Arc::new(Kept::new(folder, rotation))))
+                let kept = Kept::new(folder, rotation).map_err(RecordError::Disk)?;
+                options.segment = kept.first;
+                let first = kept.folder.file(&segment_name(kept.first))?;
+                (first, Some(Arc::new(kept)))
             }
         };
         let path = match &segments {
@@ -118,6 +133,7 @@ impl Destination {
             asked: false,
             apart_ns: meta.wall_ns.wrapping_sub(meta.mono_ns),
             before: Stats::default(),
+            gone: HashSet::new(),
             closing: Vec::new(),
             disks: vec![disk],
         })
@@ -148,9 +164,13 @@ impl Destination {
         let _ = self.writer.target(target);
     }
 
-    /// Says anew what is known of the recording; as for targets.
-    pub fn meta(&mut self, meta: &Meta) {
-        let _ = self.writer.meta(meta);
+    /// Says anew what is known of the kdamonds that run; as for targets. Of those
+    /// that do not, what was known last is kept in the next segments.
+    pub fn kdamonds(&mut self, running: &[KdamondInfo]) {
+        let mut meta = self.writer.told().clone();
+        meta.learn(running);
+        meta.forget_ended(running, MOST_ENDED);
+        let _ = self.writer.replace_meta(meta);
     }
 
     /// Tells what both clocks show.
@@ -166,6 +186,22 @@ impl Destination {
     /// Number of the segment that is being written; 0 for a file.
     pub fn segment(&self) -> u32 {
         self.options.segment
+    }
+
+    /// From now on, waits for the disk rather than lose anything.
+    pub fn wait_for_room(&self) {
+        self.disks.iter().for_each(DiskState::wait_for_room);
+    }
+
+    /// How many files this recording has begun.
+    pub fn files(&self) -> u64 {
+        let first = self.segments.as_ref().map_or(0, |segments| segments.first);
+        u64::from(self.options.segment.saturating_sub(first)) + 1
+    }
+
+    /// A kdamond is gone: the segments to come say nothing of it.
+    pub fn forget(&mut self, kdamond: u32) {
+        self.gone.insert(kdamond);
     }
 
     /// Tells what both clocks show, if one of them has jumped: somebody has set
@@ -218,10 +254,21 @@ impl Destination {
     /// writer, and the next may fit; only a disk that failed ends it.
     ///
     /// # Errors
-    /// What the disk said.
+    /// What the disk said; or somebody has removed the file.
     pub fn check_disk(&self) -> Result<(), RecordError> {
         let failed = self.disks.iter().find_map(DiskState::failure);
-        failed.map_or(Ok(()), |error| Err(RecordError::Disk(error)))
+        match failed {
+            Some(error) => Err(RecordError::Disk(error)),
+            None if self.is_removed() => Err(RecordError::Disk(io::ErrorKind::NotFound.into())),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether somebody has removed what is being written. One that is just
+    /// getting its name is there.
+    fn is_removed(&self) -> bool {
+        let output = self.output.try_lock();
+        output.is_ok_and(|output| output.is_removed())
     }
 
     /// Begins the next segment; the last one is closed in a thread of its own.
@@ -242,17 +289,20 @@ impl Destination {
         let output = segments.folder.file(&segment_name(number))?;
         let mut meta = self.writer.told().clone();
         (meta.mono_ns, meta.wall_ns) = (now_ns, clock::wall_ns());
+        meta.kdamonds.retain(|it| !self.gone.contains(&it.tid));
+        meta.targets.retain(|it| !self.gone.contains(&it.kdamond));
         let (mut writer, disk) = begin_file(&output, Some(&segments), &meta, options)?;
         let output = Arc::new(Mutex::new(output));
         // It has a name when it has a beginning that survives a power cut.
         let named = Arc::clone(&output);
         writer.sink_mut().then(move |file| {
             file.sync_data()?;
-            lock(&named).keep().map_err(io::Error::other)
+            lock(&named).keep().map_err(OutputError::into_io)
         });
         let mut last = std::mem::replace(&mut self.writer, writer);
         let last_output = std::mem::replace(&mut self.output, output);
         (self.options, self.began_ns) = (options, now_ns);
+        self.gone.clear();
         // What the last one could not write, this one tells.
         let _ = last.flush();
         if let Some(gap) = last.take_unwritten() {
@@ -291,6 +341,7 @@ impl Destination {
     /// # Errors
     /// The disk failed: what is kept is told.
     pub fn close(mut self, seen: Option<u64>) -> Result<Stats, RecordError> {
+        let removed = self.is_removed();
         if let Some(disk) = self.disks.last() {
             disk.wait_for_room();
         }
@@ -318,16 +369,22 @@ impl Destination {
             let _ = thread.join();
         }
         let failed = self.disks.iter().find_map(DiskState::failure);
-        if let Some(source) = finished.err().or(failed) {
-            let kept = kept(&self.path);
+        let removed = removed.then(|| io::ErrorKind::NotFound.into());
+        if let Some(source) = finished.err().or(failed).or(removed) {
+            let kept = kept(&self.path, self.options.uuid);
             // What was removed to make room had been recorded.
             let removed = segments.map_or(0, |segments| segments.removed_samples());
             let known = kept.saturating_add(removed);
-            return Err(RecordError::Broken {
-                path: self.path,
-                kept,
-                lost: seen.unwrap_or(known).saturating_sub(known),
-                source,
+            let lost = seen.unwrap_or(stats.samples).max(known) - known;
+            let path = self.path;
+            return Err(match source.kind() {
+                io::ErrorKind::NotFound => RecordError::Removed { path, kept, lost },
+                _ => RecordError::Broken {
+                    path,
+                    kept,
+                    lost,
+                    source,
+                },
             });
         }
         match segments {
@@ -393,12 +450,18 @@ fn make_full(file: &File, output: &Output) -> Result<Option<u64>, Box<dyn std::e
     Ok(Some(stats.bytes))
 }
 
-/// Region samples that a record holds which could not be finished.
-fn kept(path: &Path) -> u64 {
+/// Region samples that a record holds which could not be finished. Another one
+/// may have taken its name.
+fn kept(path: &Path, uuid: Option<[u8; 16]>) -> u64 {
     let count = || -> Result<u64, ReadError> {
-        let mut record: Box<dyn Record> = match path.is_dir() {
-            true => Box::new(Segments::open(path)?),
-            false => Box::new(Reader::open(path)?),
+        let mut record: Box<dyn Record> = if path.is_dir() {
+            Box::new(Segments::open(path)?.recording(uuid.unwrap_or_default()))
+        } else {
+            let reader = Reader::open(path)?;
+            if reader.about().uuid != uuid {
+                return Ok(0);
+            }
+            Box::new(reader)
         };
         let mut losses = Losses::default();
         for item in record.items()? {

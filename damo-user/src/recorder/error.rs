@@ -51,6 +51,20 @@ pub enum RecordError {
         /// What the system said.
         source: io::Error,
     },
+    /// Somebody has removed the record meanwhile.
+    #[error(
+        "{}: somebody has removed it while it was being recorded into; {kept} region samples \
+         are kept and {lost} are lost; record again, elsewhere with --out",
+        path.display()
+    )]
+    Removed {
+        /// The record.
+        path: PathBuf,
+        /// Region samples in what is there.
+        kept: u64,
+        /// Region samples that are gone.
+        lost: u64,
+    },
     /// A signal came before DAMON watched anything.
     #[error("interrupted before the recording began; nothing was recorded or changed")]
     Interrupted,
@@ -63,6 +77,11 @@ pub enum RecordError {
     /// There is nothing to record.
     #[error("{0}: nothing to record; name what to watch, or switch DAMON on first (damo start)")]
     NothingRuns(String),
+    /// Targets cannot come and go.
+    #[error(
+        "--follow-command and --cgroup need DAMON's sysfs interface, which Linux 5.18 and later have: through debugfs, DAMON takes no targets while it is on"
+    )]
+    FollowDebugfs,
     /// Who asked for it is unclear.
     #[error(transparent)]
     Caller(#[from] CallerError),

@@ -175,17 +175,22 @@ impl Kdamonds {
         self.changed |= *info != before;
     }
 
-    /// Those whose threads are gone; they are recorded no more. Then those that
-    /// were not wanted, and are gone.
-    pub fn take_gone(&mut self) -> (Vec<u32>, Vec<u32>) {
-        let proc = self.system.proc_tree();
-        let lives = |tid: &u32| {
-            let text = proc.read(format!("{tid}/stat"));
-            text.is_ok_and(|text| Stat::parse(&text).is_some_and(|stat| stat.is_kdamond()))
-        };
-        let others = self.others.extract_if(|tid| !lives(tid)).collect();
-        let gone = self.recorded.extract_if(.., |tid, _| !lives(tid));
-        (gone.map(|(tid, _)| tid).collect(), others)
+    /// Those whose threads are gone.
+    pub fn gone(&self) -> Vec<u32> {
+        let threads = self.recorded.keys().copied();
+        threads.filter(|tid| !lives(&self.system, *tid)).collect()
+    }
+
+    /// One is recorded no more.
+    pub fn remove(&mut self, tid: u32) {
+        self.recorded.remove(&tid);
+    }
+
+    /// Those that were not wanted, and are gone.
+    pub fn take_gone_others(&mut self) -> Vec<u32> {
+        let system = &self.system;
+        let gone = self.others.extract_if(|tid| !lives(system, *tid));
+        gone.collect()
     }
 
     /// Looks again at those of whom not all was to be had; gives their targets.
@@ -285,6 +290,12 @@ impl Kdamonds {
             },
         }
     }
+}
+
+/// Whether this thread is a kdamond.
+fn lives(system: &System, tid: u32) -> bool {
+    let text = system.proc_tree().read(format!("{tid}/stat"));
+    text.is_ok_and(|text| Stat::parse(&text).is_some_and(|stat| stat.is_kdamond()))
 }
 
 #[derive(Debug)]

@@ -17,6 +17,8 @@ pub struct Keeper {
     /// Threads that turned out not to be wanted.
     pub unwanted: Vec<u32>,
     pub forked: Vec<u32>,
+    /// Processes that run a program of the followed name from now on.
+    pub begun: Vec<u32>,
     /// Time of the first event since the ring was looked at.
     pub first_ns: Option<u64>,
 }
@@ -31,6 +33,7 @@ impl Keeper {
             newcomers: Vec::new(),
             unwanted: Vec::new(),
             forked: Vec::new(),
+            begun: Vec::new(),
             first_ns: None,
         }
     }
@@ -42,7 +45,7 @@ impl Keeper {
             Arrival::Told(told) => match told.what {
                 What::Fork(child) => return self.forked.push(child),
                 What::Exit => return self.outlet.targets.exited(told.kdamond, told.time_ns),
-                What::Exec => return,
+                What::Exec => return self.begun.push(told.kdamond),
                 _ => (told.kdamond, told.time_ns),
             },
         };

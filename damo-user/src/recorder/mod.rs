@@ -6,13 +6,17 @@
 //! instruction until DAMON watches it; at the end DAMON is switched off, the
 //! ring drained and the counters read before the file is closed.
 
+mod anew;
 pub mod around;
 mod aside;
 mod begin;
+mod behind;
 mod children;
 pub mod cpu_budget;
 mod destination;
 mod error;
+mod follow;
+mod glance;
 mod kdamonds;
 mod keeper;
 pub mod merge;
@@ -26,6 +30,7 @@ mod sieve;
 mod snapshots;
 mod spool;
 pub mod status;
+mod summary;
 mod targets;
 mod teller;
 
@@ -43,8 +48,12 @@ use crate::sys::child::{self, Running};
 use crate::sys::command_line::CommandLine;
 use crate::watch::{self, Signals, Watched};
 
-use begin::{Begun, begin_ongoing, begin_ours, targets_of};
+pub use anew::PLACES;
+use begin::{Begun, begin_followed, begin_ongoing, begin_ours, targets_of};
+pub use behind::Behind;
 pub use error::RecordError;
+pub use follow::Followed;
+pub use glance::{Glance, GlanceError, glance, glance_filtered, glance_tried};
 pub use kdamonds::Which;
 pub use profile::Profile;
 pub use pump::Ended;
@@ -75,6 +84,12 @@ pub struct Ours {
     pub as_root: bool,
     /// Watch the children of the processes, too.
     pub children: bool,
+    /// Watch these, whenever they come: `params` have one kdamond then, for
+    /// virtual address spaces, and a stand-in for its targets.
+    pub follow: Option<Followed>,
+    /// Most targets of a kdamond, those included that are gone: [`PLACES`], unless
+    /// for a test.
+    pub places: usize,
     /// What may be done to others' use of DAMON.
     pub options: ControlOptions,
 }
@@ -92,6 +107,8 @@ pub struct Plan {
     pub filters: Filters,
     /// Whether regions are recorded at all.
     pub access: bool,
+    /// Summaries instead of regions, and how often.
+    pub summary: Option<Duration>,
     /// What else is looked at.
     pub around: around::Choice,
     /// `perf record` beside it.
@@ -144,7 +161,10 @@ async fn run(scope: Scope, plan: Plan) -> Result<Report, RecordError> {
     let system = System::live();
     let caller = Caller::from_env()?;
     let begun = match scope {
-        Scope::Ours(ours) => begin_ours(&plan, &system, caller.as_ref(), ours)?,
+        Scope::Ours(mut ours) => match ours.follow.take() {
+            Some(who) => begin_followed(&plan, &system, caller.as_ref(), ours, who)?,
+            None => begin_ours(&plan, &system, caller.as_ref(), ours)?,
+        },
         Scope::Ongoing(which) => begin_ongoing(&plan, &system, caller.as_ref(), which)?,
     };
     let Begun {
@@ -163,7 +183,7 @@ async fn run(scope: Scope, plan: Plan) -> Result<Report, RecordError> {
     pump.watch(processes);
 
     let begun = Instant::now();
-    let pumped = pump.run(session.as_mut(), plan.timeout, &mut signals).await;
+    let pumped = pump.run(&mut session, plan.timeout, &mut signals).await;
     let duration = begun.elapsed();
     // Each of these is done, whatever failed before it; the disk, which may
     // take its time, comes last. What `turn_off` cannot do, `restore` tries

@@ -9,16 +9,21 @@ use super::cpu_budget::Level;
 use super::destination::Destination;
 use super::merge::merge;
 use super::sieve::Sieve;
+use super::summary::Summarizer;
 use super::targets::Targets;
 use crate::model::{
     Gap, Happened, Happening, Item, Known, LossCause, Note, Snapshot, TargetInfo, TargetKey,
 };
+use crate::source::{SourceError, Summaries};
+use crate::store::Stats;
 use crate::sys::clock;
 
 /// The way into the record.
 pub struct Outlet {
     pub record: Destination,
     pub targets: Targets,
+    /// What the program counts, where it passes no regions on.
+    pub summary: Option<Summarizer>,
     sieve: Sieve,
     level: Level,
     access: bool,
@@ -42,6 +47,7 @@ impl Outlet {
         Outlet {
             record,
             targets,
+            summary: (plan.summary).map(|every| Summarizer::new(every, clock::monotonic_ns())),
             sieve: Sieve::new(plan.filters.clone()),
             level: Level::Full,
             access: plan.access,
@@ -56,8 +62,51 @@ impl Outlet {
     pub fn item(&mut self, item: Item) {
         match item {
             Item::Snapshot(snapshot) => self.snapshot(snapshot),
-            other => self.record.item(&other),
+            Item::Note(note) => {
+                let note = match &mut self.summary {
+                    Some(summary) => summary.hold(note),
+                    None => Some(note),
+                };
+                if let Some(note) = note {
+                    self.record.item(&Item::Note(note));
+                }
+            }
+            gap @ Item::Gap(_) => self.record.item(&gap),
         }
+    }
+
+    /// Reads what the program has counted, and writes it: of all kdamonds that
+    /// `takes` takes, or of one for the last time.
+    ///
+    /// # Errors
+    /// The program's maps cannot be read.
+    pub fn sum_up(
+        &mut self,
+        last: Option<u32>,
+        now_ns: u64,
+        summaries: &mut Summaries,
+        takes: impl Fn(u32) -> Option<bool>,
+    ) -> Result<(), SourceError> {
+        let Some(summary) = &mut self.summary else {
+            return Ok(());
+        };
+        let record = &mut self.record;
+        let mut write = |note| record.item(&Item::Note(note));
+        self.of_gone.all += match last {
+            Some(tid) => summary.finish(tid, now_ns, summaries, &mut write)?,
+            None => summary.read(now_ns, summaries, takes, &mut write)?,
+        };
+        Ok(())
+    }
+
+    /// What was kept and lost so far, in the record or in its summaries.
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.record.stats();
+        if let Some(totals) = self.summary.as_ref().map(Summarizer::totals) {
+            stats.snapshots = stats.snapshots.saturating_add(totals.snapshots);
+            stats.samples = stats.samples.saturating_add(totals.regions);
+        }
+        stats
     }
 
     fn snapshot(&mut self, snapshot: Snapshot) {
@@ -172,7 +221,22 @@ impl Outlet {
             .add(target.clone(), None, clock::monotonic_ns())
         {
             self.record.target(&target);
+            if let Some(summary) = &mut self.summary {
+                summary.back(target.key());
+            }
         }
+    }
+
+    /// A kdamond is gone, and its targets with it.
+    pub fn forget(&mut self, kdamond: u32) {
+        self.targets.forget(kdamond);
+        self.numbers.retain(|key, _| key.kdamond != kdamond);
+    }
+
+    /// All kdamonds are gone, and their targets with them.
+    pub fn forget_all(&mut self) {
+        self.targets.forget_all();
+        self.numbers.clear();
     }
 
     /// Writes down whose processes are gone, and gives their ids.
@@ -181,6 +245,9 @@ impl Outlet {
         for (key, at_ns, _) in &gone {
             let TargetKey { kdamond, target_id } = *key;
             self.happened(*at_ns, kdamond, Some(target_id), Happening::TargetGone, 0);
+            if let Some(summary) = &mut self.summary {
+                summary.gone(*key);
+            }
         }
         gone.into_iter().map(|(.., pid)| pid).collect()
     }

@@ -1,5 +1,8 @@
 //! The loop: from the ring, through the assembler, into the file.
 
+mod anew;
+mod revival;
+
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -7,6 +10,7 @@ use damo_ebpf::Kdamond;
 use tokio::time::MissedTickBehavior;
 
 use super::RecordError;
+use super::anew::Anew;
 use super::aside::Aside;
 use super::children::Children;
 use super::cpu_budget::Budget;
@@ -16,13 +20,16 @@ use super::outlet::Outlet;
 use super::progress::Progress;
 use super::status::Recorded;
 use super::teller::{Going, Teller};
-use crate::control::Session;
-use crate::model::{Happening, Item, Meta, TargetInfo};
+use crate::control::params::Params;
+use crate::control::{ControlError, Session};
+use crate::model::{Happening, Item, TargetInfo};
 use crate::source::{Assembler, SourceError, Tap};
 use crate::store::Stats;
 use crate::sys::readiness::Readiness;
 use crate::sys::{clock, own};
 use crate::watch::{Ends, Signals, after};
+
+use revival::Revival;
 
 /// What ended a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,18 +56,22 @@ pub struct Pump {
     tap: Tap,
     keeper: Keeper,
     children: Option<Children>,
+    anew: Option<Anew>,
     aside: Aside,
     teller: Teller,
     budget: Option<Budget>,
     /// Waits for DAMON when it is off.
     service: bool,
+    /// Of a service with a DAMON of its own.
+    revival: Option<Revival>,
+    /// Our kdamonds' threads, in order.
+    ours: Vec<u32>,
     /// Of kdamonds that are gone.
     counted: Kdamond,
     untold: u64,
     /// Of the oldest event when it was taken from the ring, since it was told.
     lag_ns: u64,
     segment: u32,
-    meta: Meta,
     started: Instant,
 }
 
@@ -70,20 +81,26 @@ pub struct Parts {
     pub assembler: Assembler,
     pub kdamonds: Kdamonds,
     pub children: Option<Children>,
+    /// How to begin DAMON anew, where that may be needed.
+    pub anew: Option<Anew>,
     pub outlet: Outlet,
     pub aside: Aside,
     pub teller: Teller,
-    /// What the record says about itself so far.
-    pub meta: Meta,
+    /// With what a DAMON of our own was switched on, and its threads in that order.
+    pub ours: Option<(Params, Vec<u32>)>,
 }
 
 impl Pump {
     /// `max_cpu`: the share of a processor that may be used.
     pub fn new(parts: Parts, service: bool, max_cpu: Option<f64>) -> Pump {
+        let (params, ours) = parts.ours.unzip();
         Pump {
             tap: parts.tap,
+            revival: params.filter(|_| service).map(Revival::new),
+            ours: ours.unwrap_or_default(),
             keeper: Keeper::new(parts.assembler, parts.outlet, parts.kdamonds),
             children: parts.children,
+            anew: parts.anew,
             aside: parts.aside,
             teller: parts.teller,
             budget: max_cpu.map(Budget::new),
@@ -92,7 +109,6 @@ impl Pump {
             untold: 0,
             lag_ns: 0,
             segment: 0,
-            meta: parts.meta,
             started: Instant::now(),
         }
     }
@@ -123,13 +139,14 @@ impl Pump {
         causes.iter().map(|(_, samples)| samples).sum()
     }
 
-    /// Records until something ends it. `session` is that of a DAMON of our own.
+    /// Records until something ends it. `session` is that of a DAMON of our own,
+    /// if it is on.
     ///
     /// # Errors
     /// The disk failed, or the programs cannot be asked.
     pub async fn run(
         &mut self,
-        mut session: Option<&mut Session>,
+        session: &mut Option<Session>,
         timeout: Option<Duration>,
         signals: &mut Signals,
     ) -> Result<Ended, RecordError> {
@@ -147,6 +164,9 @@ impl Pump {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut asked = Instant::now();
         let mut progress = Progress::new();
+        if let (Some(_), Some(session)) = (&self.revival, session.as_mut()) {
+            session.remember();
+        }
         let ended = loop {
             tokio::select! {
                 // In this order, so that Ctrl-C, which a terminal sends to the
@@ -176,12 +196,16 @@ impl Pump {
                     if self.drain_to_the_end(session.is_some())? {
                         break Ended::Target;
                     }
-                    self.add_children(session.as_deref_mut())?;
+                    self.keep_up(session)?;
+                    if self.add_children(session)? {
+                        break Ended::Target;
+                    }
                     self.keep_to_budget();
                     if asked.elapsed() >= ASK {
                         asked = Instant::now();
                         self.look_around()?;
-                        if let Some(ended) = self.is_damon_off(session.as_deref()) {
+                        self.revive(session.as_mut())?;
+                        if let Some(ended) = self.is_damon_off(session)? {
                             break ended;
                         }
                         self.tell(Teller::tell)?;
@@ -189,7 +213,7 @@ impl Pump {
                     self.keeper.outlet.record.tick(clock::monotonic_ns());
                     self.keeper.outlet.record.check_disk()?;
                     if progress.is_due() {
-                        let stats = self.keeper.outlet.record.stats();
+                        let stats = self.keeper.outlet.stats();
                         progress.draw(
                             self.started.elapsed(),
                             stats.snapshots,
@@ -225,8 +249,14 @@ impl Pump {
     }
 
     /// Whether there is nothing to record any more, and nothing to wait for.
-    fn is_damon_off(&self, session: Option<&Session>) -> Option<Ended> {
-        match session {
+    fn is_damon_off(
+        &mut self,
+        session: &mut Option<Session>,
+    ) -> Result<Option<Ended>, RecordError> {
+        if self.follow().is_some() {
+            return self.is_followed_off(session);
+        }
+        Ok(match session {
             // A service waits for others' kdamonds, and for ours to be on again.
             _ if self.service => None,
             None => self
@@ -235,7 +265,7 @@ impl Pump {
                 .is_empty()
                 .then_some(Ended::KdamondsEnded),
             Some(session) => (!is_on(session)).then_some(Ended::SwitchedOff),
-        }
+        })
     }
 
     /// Gives up detail that costs too much, or takes it up again.
@@ -254,7 +284,12 @@ impl Pump {
     fn tell(&mut self, how: fn(&mut Teller, &Going<'_>)) -> Result<(), RecordError> {
         let counters = self.counters()?;
         let outlet = &self.keeper.outlet;
-        let stats = outlet.record.stats();
+        let mut stats = outlet.stats();
+        if outlet.summary.is_some() {
+            // Those that are not read yet are counted, too.
+            let rest = counters.lost.saturating_add(self.left_out());
+            stats.samples = counters.seen.saturating_sub(rest);
+        }
         let infos = self.keeper.kdamonds.infos().into_iter();
         let said = format!(
             "{} region samples, {} lost, {} bytes",
@@ -275,7 +310,7 @@ impl Pump {
                 .collect(),
             targets: outlet.targets.len(),
             level: outlet.level(),
-            segments: u64::from(outlet.record.segment()) + 1,
+            segments: outlet.record.files(),
             said: &said,
         };
         how(&mut self.teller, &going);
@@ -285,11 +320,17 @@ impl Pump {
     /// How often to look at the ring without being notified: seldom enough to
     /// cost nothing, often enough for a frame to be written within its second.
     fn tick(&self) -> Duration {
+        if self.keeper.outlet.summary.is_some() {
+            // Nothing waits in the ring for long that cannot wait.
+            return ASK;
+        }
         let infos = self.keeper.kdamonds.infos();
+        let to_come = self.anew.as_ref().and_then(Anew::context);
         let aggr_us = infos
             .iter()
             .filter_map(|info| Some(info.intervals?.aggr_us))
-            .min();
+            .min()
+            .or(to_come.map(|context| context.intervals.aggr_us));
         let half = Duration::from_micros(aggr_us.unwrap_or(0) / 2);
         half.clamp(Duration::from_millis(100), Duration::from_millis(500))
     }
@@ -302,6 +343,7 @@ impl Pump {
         // A child may have come in the last second, and live on.
         let children = self.children.as_ref();
         Ok(is_ours
+            && self.follow().is_none()
             && self.keeper.outlet.targets.are_all_gone()
             && children.is_none_or(Children::are_none_waiting))
     }
@@ -324,39 +366,76 @@ impl Pump {
         for tid in std::mem::take(&mut keeper.unwanted) {
             self.tap.ignore(tid)?;
         }
-        let forked = std::mem::take(&mut keeper.forked);
-        match &mut self.children {
-            Some(children) => forked.into_iter().for_each(|pid| children.forked(pid)),
-            // Nobody asks for them.
-            None => {
-                for pid in forked {
-                    self.tap.unfollow(pid)?;
-                }
-            }
-        }
-        for pid in keeper.outlet.see_ends() {
+        self.see_beginnings()?;
+        for pid in self.keeper.outlet.see_ends() {
             self.tap.unfollow(pid)?;
         }
-        keeper.outlet.record.check_disk()
+        if let Some(summary) = &mut self.keeper.outlet.summary {
+            summary.mark(self.tap.summaries())?;
+        }
+        self.keeper.outlet.record.check_disk()
     }
 
-    /// Has DAMON watch what the watched processes have begun.
-    fn add_children(&mut self, session: Option<&mut Session>) -> Result<(), RecordError> {
-        let (Some(children), Some(session)) = (&mut self.children, session) else {
-            return Ok(());
+    /// Writes what the program has counted, if it is time for that: of each
+    /// kdamond, or of one that is gone. Gives whether it is time for everything
+    /// that comes as often.
+    fn sum_up(&mut self, last: Option<u32>, now_ns: u64) -> Result<bool, RecordError> {
+        let Keeper {
+            assembler,
+            outlet,
+            kdamonds,
+            ..
+        } = &mut self.keeper;
+        let time = match &outlet.summary {
+            None => return Ok(true),
+            Some(summary) if last.is_none() && !summary.is_due(now_ns) => return Ok(false),
+            Some(summary) => (summary.since_ns(), now_ns),
+        };
+        for tid in last.map_or_else(|| kdamonds.tids(), |tid| vec![tid]) {
+            let counters = self.tap.counters(tid)?;
+            let mut write = |item| outlet.item(item);
+            assembler.reconcile(tid, &counters, time, &mut write);
+        }
+        let takes = |tid| kdamonds.takes(tid);
+        outlet.sum_up(last, now_ns, self.tap.summaries(), takes)?;
+        Ok(true)
+    }
+
+    /// Has DAMON watch what the watched processes have begun. Gives whether nobody
+    /// is left.
+    fn add_children(&mut self, session: &mut Option<Session>) -> Result<bool, RecordError> {
+        let with_children = self.follow().is_none_or(|follow| follow.children);
+        let (Some(children), Some(on)) = (&mut self.children, session.as_mut()) else {
+            return Ok(false);
         };
         let untold = self.tap.untold()?;
         if untold > self.untold {
             self.untold = untold;
-            children.search(&self.keeper.outlet.targets);
+            if with_children {
+                children.search(&self.keeper.outlet.targets);
+            }
         }
         if !children.are_due() {
-            return Ok(());
+            return Ok(false);
         }
-        // If the kdamond has ended, that is seen where it is asked for.
-        let Ok((added, gone)) = children.add(session, &self.keeper.outlet.targets) else {
-            return Ok(());
+        let living = self.keeper.outlet.targets.len_of_living();
+        if let Some(anew) = &mut self.anew
+            && children.are_too_many()
+            && anew.may_use_places_again(living)
+        {
+            return self.begin_anew_with_all(session);
+        }
+        let (added, gone) = match children.add(on, &self.keeper.outlet.targets) {
+            Ok(told) => told,
+            // A process that ended just then has ended the kdamond, too.
+            Err(ControlError::EndedByCommit(_)) => return self.begin_anew_with_all(session),
+            // If it has ended, that is seen where it is asked for.
+            Err(_) => return Ok(false),
         };
+        if self.revival.is_some() {
+            // Of what the files say now, this is ours.
+            on.remember();
+        }
         for target in added {
             follow(&mut self.tap, &target)?;
             self.keeper.outlet.add_target(target);
@@ -364,27 +443,26 @@ impl Pump {
         for pid in gone {
             self.tap.unfollow(pid)?;
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Once a second: who has come, who has gone, who has another name; and what
     /// is known beside the regions.
     fn look_around(&mut self) -> Result<(), RecordError> {
         let now = clock::monotonic_ns();
-        let (gone, others) = self.keeper.kdamonds.take_gone();
-        for tid in others {
+        for tid in self.keeper.kdamonds.take_gone_others() {
             // Its place is needed for the next.
             self.tap.forget(tid)?;
         }
-        for tid in gone {
-            self.finish(tid, now)?;
-            let outlet = &mut self.keeper.outlet;
-            outlet.happened(now, tid, None, Happening::Ended, 0);
-            if !self.keeper.kdamonds.are_ours() {
-                outlet.targets.forget(tid);
-            }
-            self.tap.forget(tid)?;
+        let gone = self.keeper.kdamonds.gone();
+        if !gone.is_empty() {
+            // What they said last is still in the ring.
+            self.drain()?;
         }
+        for tid in gone {
+            self.part_from(tid, now)?;
+        }
+        let is_time = self.sum_up(None, now)?;
         for target in self.keeper.kdamonds.look_again() {
             follow(&mut self.tap, &target)?;
             self.keeper.outlet.add_target(target);
@@ -394,14 +472,7 @@ impl Pump {
             outlet.record.target(&target);
         }
         if let Some(infos) = self.keeper.kdamonds.changed() {
-            for info in infos {
-                let known = self.meta.kdamonds.iter_mut().find(|it| it.tid == info.tid);
-                match known {
-                    Some(known) => *known = info,
-                    None => self.meta.kdamonds.push(info),
-                }
-            }
-            outlet.record.meta(&self.meta);
+            outlet.record.kdamonds(&infos);
         }
         outlet.tell_left_out(now);
         outlet.record.note_clock(now);
@@ -412,13 +483,31 @@ impl Pump {
         if outlet.level().has_side_information() {
             let (pids, tids) = (outlet.targets.pids(), self.keeper.kdamonds.tids());
             let mut write = |note| outlet.record.item(&Item::Note(note));
-            self.aside.look(now, pids, tids, &mut write);
+            match is_time {
+                true => self.aside.look(now, pids, tids, &mut write),
+                false => self.aside.collect(&mut write),
+            }
         }
         Ok(())
     }
 
+    /// A kdamond is gone, and everything that it said is drained.
+    fn part_from(&mut self, tid: u32, now_ns: u64) -> Result<(), RecordError> {
+        self.finish(tid, now_ns)?;
+        let outlet = &mut self.keeper.outlet;
+        outlet.happened(now_ns, tid, None, Happening::Ended, 0);
+        outlet.record.forget(tid);
+        // Ours ends with its targets: that they are gone is asked for yet.
+        if !self.keeper.kdamonds.are_ours() {
+            outlet.forget(tid);
+        }
+        self.keeper.kdamonds.remove(tid);
+        Ok(self.tap.forget(tid)?)
+    }
+
     /// Ends a kdamond's part, with what the program counted of it.
     fn finish(&mut self, tid: u32, now_ns: u64) -> Result<(), RecordError> {
+        self.sum_up(Some(tid), now_ns)?;
         let counters = self.tap.counters(tid)?;
         self.counted = sum(&self.counted, &counters);
         self.keeper.finish(tid, &counters, now_ns);
@@ -457,8 +546,13 @@ impl Pump {
     /// Closes the record, and waits for the disk.
     pub fn close(self) -> Result<Stats, RecordError> {
         let outlet = self.keeper.outlet;
-        let seen = (self.counted.seen > 0).then(|| outlet.expected(self.counted.seen));
-        outlet.record.close(seen)
+        let seen = (self.counted.seen > 0 && outlet.summary.is_none())
+            .then(|| outlet.expected(self.counted.seen));
+        let totals = outlet.summary.map(|it| it.totals()).unwrap_or_default();
+        let mut stats = outlet.record.close(seen)?;
+        stats.snapshots = stats.snapshots.saturating_add(totals.snapshots);
+        stats.samples = stats.samples.saturating_add(totals.regions);
+        Ok(stats)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use rustix::fs::{AtFlags, Mode, OFlags, openat, statat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, Stat, openat, statat, unlinkat};
 use rustix::io::Errno;
 
 use crate::store::{Reader, Stats, segment_name, segment_number};
@@ -49,6 +50,8 @@ pub(super) struct Segments {
     /// When each was closed, by this machine's uptime: a wall clock that jumps
     /// must not make everything old.
     closed: Mutex<Closed>,
+    /// Those before this one are of earlier recordings.
+    pub first: u32,
 }
 
 #[derive(Debug, Default)]
@@ -58,12 +61,35 @@ struct Closed {
 }
 
 impl Segments {
-    pub fn new(folder: OutputFolder, rotation: Rotation) -> Segments {
-        Segments {
+    /// With what earlier recordings have left in the folder.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or there is no number after the last one.
+    pub fn new(folder: OutputFolder, rotation: Rotation) -> io::Result<Segments> {
+        let names = folder::names(folder.as_fd())?;
+        let numbers = names
+            .iter()
+            .filter_map(|name| segment_number(name.to_str()?));
+        let earlier: Vec<u32> = numbers.collect();
+        let first = match earlier.iter().max() {
+            Some(last) => last.checked_add(1).ok_or(io::ErrorKind::QuotaExceeded)?,
+            None => 0,
+        };
+        let segments = Segments {
             folder,
             rotation,
             closed: Mutex::default(),
-        }
+            first,
+        };
+        let now = Instant::now();
+        // When they were closed only their files tell.
+        let closed = earlier.into_iter().map(|number| {
+            let at = now.checked_sub(segments.age(number));
+            (number, at.unwrap_or(now))
+        });
+        let closed: BTreeMap<u32, Instant> = closed.collect();
+        segments.lock().at = closed;
+        Ok(segments)
     }
 
     /// From now on the segment may be removed.
@@ -71,7 +97,7 @@ impl Segments {
         self.lock().at.insert(number, Instant::now());
     }
 
-    /// Samples of segments that were removed.
+    /// Samples of this recording's segments that were removed.
     pub fn removed_samples(&self) -> u64 {
         self.lock().removed_samples
     }
@@ -126,7 +152,10 @@ impl Segments {
 
     fn remove(&self, closed: &mut Closed, number: u32) -> bool {
         let name = segment_name(number);
-        let samples = self.samples(&name);
+        let samples = match number < self.first {
+            true => 0,
+            false => self.samples(&name),
+        };
         match unlinkat(self.folder.as_fd(), &name, AtFlags::empty()) {
             Ok(()) => {
                 closed.removed_samples = closed.removed_samples.saturating_add(samples);
@@ -152,9 +181,23 @@ impl Segments {
     }
 
     fn size(&self, number: u32) -> u64 {
-        let name = segment_name(number);
-        let stat = statat(self.folder.as_fd(), &name, AtFlags::SYMLINK_NOFOLLOW);
+        let stat = self.stat(number);
         stat.map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0))
+    }
+
+    /// How long a segment has not been written to.
+    fn age(&self, number: u32) -> Duration {
+        let written = self.stat(number).map_or(0, |stat| stat.st_mtime);
+        let written = Duration::from_secs(u64::try_from(written).unwrap_or(0));
+        // One from the future is as old as can be told: not at all.
+        let written = SystemTime::UNIX_EPOCH.checked_add(written);
+        let age = written.and_then(|it| SystemTime::now().duration_since(it).ok());
+        age.unwrap_or_default()
+    }
+
+    fn stat(&self, number: u32) -> Result<Stat, Errno> {
+        let name = segment_name(number);
+        statat(self.folder.as_fd(), &name, AtFlags::SYMLINK_NOFOLLOW)
     }
 
     /// A panic elsewhere leaves nothing half done here.

@@ -25,6 +25,7 @@ use crate::watch::{Signals, Watched, runtime};
 
 pub use schemes::{SnapshotError, View, add_stat_schemes};
 use taker::Taker;
+pub(super) use taker::fill;
 
 /// Everything that taking snapshots needs to know beforehand.
 #[derive(Clone, Debug)]

@@ -154,6 +154,12 @@ impl Targets {
         self.known.len() as u64
     }
 
+    /// How many of them are processes that live.
+    pub fn len_of_living(&self) -> usize {
+        let living = self.known.values().filter(|target| target.pidfd.is_some());
+        living.count()
+    }
+
     /// Ids of the processes that live.
     pub fn pids(&self) -> Vec<u32> {
         let living = self.known.values().filter(|target| target.pidfd.is_some());
@@ -163,17 +169,29 @@ impl Targets {
         pids
     }
 
-    /// Whether a process is a target of this kdamond already.
-    pub fn has(&self, kdamond: u32, pid: u32) -> bool {
-        let of = |(key, target): (&TargetKey, &Target)| {
-            key.kdamond == kdamond && target.info.pid == Some(pid)
-        };
-        self.known.iter().any(of)
-    }
-
     /// A kdamond is gone, and its targets with it.
     pub fn forget(&mut self, kdamond: u32) {
         self.known.retain(|key, _| key.kdamond != kdamond);
+    }
+
+    /// Another kdamond has taken the place of one, with the same targets; gives them.
+    pub fn move_to(&mut self, from: u32, to: u32) -> Vec<TargetInfo> {
+        let of_from: Vec<TargetKey> = self.known.keys().copied().collect();
+        let mut moved = Vec::new();
+        for key in of_from.into_iter().filter(|key| key.kdamond == from) {
+            if let Some(mut target) = self.known.remove(&key) {
+                target.info.kdamond = to;
+                moved.push(target.info.clone());
+                let kdamond = to;
+                self.known.insert(TargetKey { kdamond, ..key }, target);
+            }
+        }
+        moved
+    }
+
+    /// All kdamonds are gone, and their targets with them.
+    pub fn forget_all(&mut self) {
+        self.known.clear();
     }
 
     /// Those that have another name since it was asked last: a process gets one

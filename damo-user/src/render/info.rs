@@ -76,6 +76,16 @@ pub fn write_info(out: &mut dyn Write, record: RecordInfo, raw: bool) -> io::Res
         "samples",
         &format!("{}{}", format_number(samples), per_sample(bytes, samples)),
     )?;
+    if let Some(every_ns) = meta.summary_ns {
+        let (snapshots, regions) = info.summed;
+        let text = format!(
+            "every {}, of {} snapshots, {} region samples in all",
+            of(every_ns),
+            format_number(snapshots),
+            format_number(regions)
+        );
+        line("summary", &text)?;
+    }
     let lost = loss_line(&info.losses).unwrap_or_else(|| "nothing".to_owned());
     line("lost", &lost)?;
     for change in &info.intervals {
@@ -171,7 +181,7 @@ pub fn info_json(record: RecordInfo) -> Value {
     let began = wall(&meta, span.start);
     let changes: Vec<Value> = info.intervals.iter().map(change_json).collect();
     let (snapshots, nr_intervals, notes) = (info.snapshots, info.nr_intervals, info.notes.clone());
-    let memory = info.memory.clone();
+    let (memory, summed) = (info.memory.clone(), info.summed);
     let samples = losses.stored;
     let bytes_per_sample = (samples > 0)
         .then(|| about.bytes.map(|bytes| bytes as f64 / samples as f64))
@@ -204,6 +214,11 @@ pub fn info_json(record: RecordInfo) -> Value {
         "snapshots": snapshots,
         "samples": samples,
         "bytes_per_sample": bytes_per_sample,
+        "summary": meta.summary_ns.map(|every_ns| json!({
+            "every_ns": every_ns.to_string(),
+            "snapshots": summed.0,
+            "samples": summed.1,
+        })),
         "lost": {
             "samples": losses.samples(),
             "incomplete": losses.incomplete,

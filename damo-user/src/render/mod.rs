@@ -1,28 +1,32 @@
-//! Values to text and pictures, in the forms of v1.7.3.
+//! Values to text and pictures, in the forms of v1.7.3 and 3.x.
 
 pub mod access;
 mod bars;
 mod color;
 mod guide;
+mod heat_terminal;
 mod heats;
 mod info;
+mod line;
 mod loss;
 mod mappings;
 mod module;
 mod numbers;
 mod pa_layout;
-mod picture;
+pub mod picture;
 mod python;
 mod raw;
 mod series;
+mod summary;
 mod sysinfo;
 mod table;
 mod wss;
 
 pub use bars::{Bar, write_bars};
-pub use color::Palette;
-pub use guide::write_guide;
-pub use heats::{HeatsForm, write_heats};
+pub use color::{Depth, Paint, Palette};
+pub use guide::{write_guide, write_guide_3, write_guide_table};
+pub use heat_terminal::{TerminalForm, write_picture};
+pub use heats::{HEAT_COLUMNS, HeatsForm, write_heats, write_heats_rows};
 pub use info::{RecordInfo, info_json, write_info};
 pub use loss::{loss_line, write_gap};
 pub use mappings::{NamedUse, write_mappings, write_mappings_table};
@@ -34,13 +38,13 @@ pub use numbers::{
 pub use pa_layout::{
     write_default_range, write_layout, write_layout_table, write_ranges, write_ranges_table,
 };
-pub use picture::write_picture;
 pub use python::repr;
-pub use raw::{RawForm, RawWriter};
+pub use raw::{RawForm, RawSource, RawWriter};
 pub use series::SeriesForm;
+pub use summary::{Summarized, SummaryForm, write_summary, write_summary_table};
 pub use sysinfo::{Section, Sysinfo, features_json, no_damon};
 pub use table::{Table, TableForm, Value, write_json};
-pub use wss::{write_collapsed_wss, write_wss, write_wss_table};
+pub use wss::{whose_line, write_collapsed_wss, write_wss, write_wss_table};
 
 use crate::model::units::{format_size, format_time};
 

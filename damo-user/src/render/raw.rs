@@ -2,8 +2,12 @@
 
 use std::io::{self, Write};
 
-use super::{size, time, write_gap};
-use crate::model::{Gap, Item, Snapshot, TargetKey};
+use super::line::Lines;
+use super::{time, write_gap};
+use crate::model::{Gap, Item, Snapshot, TargetKey, printable};
+
+/// Bytes of a snapshot's lines that are written at once.
+const FULL: usize = 64 << 10;
 
 /// What is printed, and how.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,8 +23,19 @@ pub struct RawForm {
 pub struct RawWriter<'a> {
     out: &'a mut dyn Write,
     target: TargetKey,
+    all_targets: bool,
     form: RawForm,
     base_ns: u64,
+    lines: Lines,
+}
+
+/// What 3.x tells beside it.
+#[derive(Clone, Debug, Default)]
+pub struct RawSource {
+    /// Where the snapshots come from.
+    pub name: String,
+    /// They are of all targets together.
+    pub all_targets: bool,
 }
 
 impl<'a> RawWriter<'a> {
@@ -35,19 +50,21 @@ impl<'a> RawWriter<'a> {
         target: TargetKey,
         base_ns: u64,
         form: RawForm,
-        source: Option<&str>,
+        source: Option<&RawSource>,
     ) -> io::Result<Self> {
         let base = time(base_ns, form.raw_number);
         writeln!(out, "base_time_absolute: {base}")?;
         if let Some(source) = source {
-            writeln!(out, "data source: {source}")?;
+            writeln!(out, "data source: {}", printable(&source.name))?;
         }
         writeln!(out)?;
         Ok(Self {
             out,
             target,
+            all_targets: source.is_some_and(|source| source.all_targets),
             form,
             base_ns,
+            lines: Lines::default(),
         })
     }
 
@@ -73,44 +90,52 @@ impl<'a> RawWriter<'a> {
         }
         let raw = self.form.raw_number;
         let end_ns = snapshot.end_ns.saturating_sub(self.base_ns);
-        let out = &mut *self.out;
-        writeln!(
-            out,
-            "{:<21}{:>16}",
-            "monitoring_start:",
-            time(start_ns, raw)
-        )?;
-        writeln!(out, "{:<21}{:>16}", "monitoring_end:", time(end_ns, raw))?;
-        writeln!(
-            out,
-            "{:<21}{:>16}",
-            "monitoring_duration:",
-            time(snapshot.duration_ns(), raw)
-        )?;
-        writeln!(out, "target_id: {}", snapshot.target.target_id)?;
-        writeln!(out, "nr_regions: {}", snapshot.regions.len())?;
+        let lines = &mut self.lines;
+        lines.0.clear();
+        for (label, ns) in [
+            ("monitoring_start:    ", start_ns),
+            ("monitoring_end:      ", end_ns),
+            ("monitoring_duration: ", snapshot.duration_ns()),
+        ] {
+            lines.text(label);
+            lines.text_right(&time(ns, raw), 16);
+            lines.text("\n");
+        }
+        lines.text("target_id: ");
+        match self.all_targets {
+            true => lines.text("None"),
+            false => lines.number(snapshot.target.target_id, 0),
+        }
+        lines.text("\nnr_regions: ");
+        lines.number(snapshot.regions.len() as u64, 0);
+        lines.text("\n");
         if snapshot.missing > 0 {
             let announced = snapshot.regions.len() as u64 + u64::from(snapshot.missing);
-            writeln!(out, "# lost: {} of {announced} regions", snapshot.missing)?;
+            let lost = format!("# lost: {} of {announced} regions\n", snapshot.missing);
+            lines.text(&lost);
         }
-        writeln!(
-            out,
-            "# {:>10} {:>12}  {:>12}  {:>11} {:>5}",
-            "start_addr", "end_addr", "length", "nr_accesses", "age"
-        )?;
+        lines.text("# start_addr     end_addr        length  nr_accesses   age\n");
         for region in &snapshot.regions {
-            let age = region.age.map_or(-1, i64::from);
-            writeln!(
-                out,
-                "{:012x}-{:012x} ({:>12}) {:11} {:5}",
-                region.start,
-                region.end,
-                size(region.len(), raw),
-                region.nr_accesses,
-                age
-            )?;
+            lines.address(region.start);
+            lines.text("-");
+            lines.address(region.end);
+            lines.text(" (");
+            lines.size(region.len(), raw, 12);
+            lines.text(") ");
+            lines.number(region.nr_accesses.into(), 11);
+            lines.text(" ");
+            match region.age {
+                Some(age) => lines.number(age.into(), 5),
+                None => lines.text("   -1"),
+            }
+            lines.text("\n");
+            if lines.0.len() > FULL {
+                self.out.write_all(&lines.0)?;
+                lines.0.clear();
+            }
         }
-        writeln!(out)
+        lines.text("\n");
+        self.out.write_all(&lines.0)
     }
 
     fn gap(&mut self, gap: &Gap) -> io::Result<()> {

@@ -86,6 +86,15 @@ pub fn write_wss_table(
     table.finish()
 }
 
+/// Whose sizes they are, in a line.
+pub fn whose_line(whose: &Whose) -> String {
+    match whose {
+        Whose::Target(target) => format!("target {}", target.target_id),
+        Whose::All => "all targets".to_owned(),
+        Whose::Mapping(place) => place_line(place),
+    }
+}
+
 /// A mapping in a line.
 fn place_line(place: &Place) -> String {
     let mut line = match place.pid {

@@ -205,6 +205,31 @@ impl Assembler {
         }
     }
 
+    /// For kdamonds of which no regions come: tells what the program could not
+    /// count beyond what was told of.
+    pub fn reconcile(
+        &mut self,
+        kdamond: u32,
+        counters: &Kdamond,
+        (since_ns, now_ns): (u64, u64),
+        out: &mut impl FnMut(Item),
+    ) {
+        let stream = self.stream(kdamond);
+        let all = counters.lost.saturating_add(counters.unseen);
+        let rest = all.saturating_sub(stream.accounted);
+        if rest > 0 {
+            stream.accounted = all;
+            out(Item::Gap(Gap {
+                target: None,
+                start_ns: since_ns,
+                end_ns: now_ns,
+                events: Some(rest),
+                cause: LossCause::Unseen,
+            }));
+        }
+        stream.time_ns = now_ns;
+    }
+
     /// Ends the record of one kdamond: `counters` are the BPF program's last
     /// word. Whatever it lost beyond what the events told becomes a gap.
     pub fn finish(

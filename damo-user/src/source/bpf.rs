@@ -1,5 +1,6 @@
 //! Loads the BPF program, attaches it and drains its ring buffer.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
@@ -8,11 +9,13 @@ use aya::programs::trace_point::TracePointLinkId;
 use aya::programs::{ProgramError, TracePoint};
 use aya::{Ebpf, EbpfError, EbpfLoader, Pod};
 use aya_log::EbpfLogger;
+use damo_ebpf::summary::MAX_SUMMARIES;
 use damo_ebpf::{Kdamond, NAME_BYTES, Offsets, RingEvent, RingTold, mode};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::btf;
 use super::layout::{Layout, LayoutError};
+use super::summaries::{Fields, Summaries};
 use super::told::{self, Layouts, Told, Tracepoint};
 use super::wire::Event;
 use crate::sys::tracefs::{self, TracefsError};
@@ -35,6 +38,9 @@ pub struct Options {
     pub ring_bytes: u32,
     /// What else is wanted.
     pub wanted: Wanted,
+    /// Regions are counted in the kernel, and not passed on: see
+    /// [`Tap::summaries`].
+    pub summary: bool,
     /// Log each snapshot from within the kernel through `log`.
     pub debug: bool,
 }
@@ -45,6 +51,7 @@ impl Default for Options {
         Options {
             ring_bytes: 4 << 20,
             wanted: Wanted::default(),
+            summary: false,
             debug: false,
         }
     }
@@ -72,6 +79,11 @@ pub enum SourceError {
     /// The tracepoint has a layout that cannot be decoded.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// Nothing tells where the kernel keeps DAMON's intervals.
+    #[error(
+        "--summary needs the kernel's own description of DAMON's structures (/sys/kernel/btf/vmlinux, of Linux 6.1 or later with CONFIG_DEBUG_INFO_BTF), which is not there or not known: record without --summary"
+    )]
+    NoBtf,
     /// The program could not be loaded.
     #[error(
         "cannot load the BPF program: {0}; loading needs root (or CAP_BPF and CAP_PERFMON) and a kernel with CONFIG_BPF_SYSCALL"
@@ -125,6 +137,7 @@ pub struct Tap {
     learn: Array<MapData, u32>,
     followed: HashMap<MapData, u32, u8>,
     untold: Array<MapData, u64>,
+    summaries: Summaries,
     links: Vec<(&'static str, TracePointLinkId)>,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
     layout: Layout,
@@ -146,7 +159,15 @@ impl Tap {
         let format = read_format("damon", AGGREGATED)?.ok_or(SourceError::NoTracepoint)?;
         let layout = Layout::parse(&format)?;
         let quarter = u64::from(options.ring_bytes / 4);
-        let places = Places(btf::offsets().unwrap_or_default());
+        let offsets = btf::offsets();
+        if options.summary && offsets.is_none() {
+            return Err(SourceError::NoBtf);
+        }
+        let places = Places(offsets.unwrap_or_default());
+        let (program, summaries, fields) = match options.summary {
+            true => ("damon_summarized", MAX_SUMMARIES, Fields::of(&layout)?),
+            false => (AGGREGATED, 1, Fields::default()),
+        };
         let name = name_bytes(options.wanted.name.as_deref());
         let mut ebpf = loader_without_btf()
             .map_max_entries("EVENTS", options.ring_bytes)
@@ -154,6 +175,8 @@ impl Tap {
             .override_global("DEBUG", &u8::from(options.debug), true)
             .override_global("OFFSETS", &places, true)
             .override_global("NAME", &name, true)
+            .override_global("PLACES", &fields, true)
+            .map_max_entries("SUMMARIES", summaries)
             .load(damo_ebpf::OBJECT)?;
         let events = RingBuf::try_from(take(&mut ebpf, "EVENTS")?)?;
         let logger = match options.debug {
@@ -166,6 +189,7 @@ impl Tap {
             learn: Array::try_from(take(&mut ebpf, "LEARN")?)?,
             followed: HashMap::try_from(take(&mut ebpf, "FOLLOWED")?)?,
             untold: Array::try_from(take(&mut ebpf, "UNTOLD")?)?,
+            summaries: Summaries::new(take(&mut ebpf, "SUMMARIES")?)?,
             links: Vec::new(),
             logger,
             layout,
@@ -182,7 +206,7 @@ impl Tap {
             tap.attach_wanted(&tracepoint)?;
         }
         // Last, so that nothing is told of a kdamond's regions before the rest.
-        tap.attach_program(AGGREGATED, "damon", AGGREGATED)?;
+        tap.attach_program(program, "damon", AGGREGATED)?;
         Ok(tap)
     }
 
@@ -314,12 +338,29 @@ impl Tap {
         }
     }
 
+    /// Tells of these, and no others.
+    ///
+    /// # Errors
+    /// As for [`Tap::follow`].
+    pub fn follow_only(&mut self, pids: &BTreeSet<u32>) -> Result<(), SourceError> {
+        let known: Vec<u32> = self.followed.keys().collect::<Result<_, _>>()?;
+        for pid in known.iter().filter(|pid| !pids.contains(pid)) {
+            self.unfollow(*pid)?;
+        }
+        pids.iter().try_for_each(|pid| self.follow(*pid))
+    }
+
     /// How many forks and execs could not be told of, or follow, so far.
     ///
     /// # Errors
     /// The map cannot be read.
     pub fn untold(&self) -> Result<u64, SourceError> {
         Ok(self.untold.get(&0, 0)?)
+    }
+
+    /// What the program counts instead of passing it on, if that is wanted.
+    pub fn summaries(&mut self) -> &mut Summaries {
+        &mut self.summaries
     }
 
     /// Gives `each` everything in the ring; returns how many there were.
@@ -380,7 +421,7 @@ impl Tap {
 const REGION: usize = size_of::<RingEvent>();
 const TOLD: usize = size_of::<RingTold>();
 
-/// The tracepoint of regions, and the program on it.
+/// The tracepoint of regions, and the program on it that passes them on.
 const AGGREGATED: &str = "damon_aggregated";
 
 fn of_mode(mode: u32) -> Counters {

@@ -57,6 +57,7 @@ pub(super) mod kind {
     pub const APPLIED: u8 = 15;
     pub const HAPPENED: u8 = 16;
     pub const QUOTA: u8 = 17;
+    pub const SUMMED: u8 = 18;
 }
 
 /// Bits of a frame's `flags`.

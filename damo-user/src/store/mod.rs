@@ -31,6 +31,7 @@ mod index;
 mod items;
 mod notes;
 mod reader;
+mod recordings;
 mod recover;
 mod segments;
 mod sink;

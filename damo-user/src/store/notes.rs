@@ -6,8 +6,8 @@ use std::io;
 use std::sync::Arc;
 
 use crate::model::{
-    Applied, CpuTime, Happened, Happening, Intervals, Known, Mapping, Note, ProcessMemory, Quota,
-    Region, SchemeCounts, SystemMemory, TargetKey, Tuned,
+    Applied, CpuTime, Figure, Happened, Happening, Intervals, Known, Mapping, Note, ProcessMemory,
+    Quota, Region, SchemeCounts, Summed, SystemMemory, TargetKey, Tuned,
 };
 
 use super::column::{Columns, Corrupt, Payload, text};
@@ -32,7 +32,7 @@ const FRAME_NAMES: usize = 256 << 10;
 
 /// Whether frames of type `number` hold notes.
 pub(super) fn is_one(number: u8) -> bool {
-    matches!(number, kind::CLOCK | kind::TUNED..=kind::QUOTA)
+    matches!(number, kind::CLOCK | kind::TUNED..=kind::SUMMED)
 }
 
 /// The type of frame that a note belongs into.
@@ -48,6 +48,7 @@ pub(super) fn kind_of(what: &Known) -> u8 {
         Known::Applied(_) => kind::APPLIED,
         Known::Happened(_) => kind::HAPPENED,
         Known::Quota(_) => kind::QUOTA,
+        Known::Summed(_) => kind::SUMMED,
     }
 }
 
@@ -195,6 +196,15 @@ impl Pending {
             Known::Quota(it) => {
                 let values = [it.context.into(), it.scheme.into(), it.bytes];
                 (it.kdamond.into(), numbers(values))
+            }
+            Known::Summed(it) => {
+                let values = [
+                    it.target.target_id,
+                    it.figure.code().into(),
+                    it.step.into(),
+                    it.value,
+                ];
+                (it.target.kdamond.into(), numbers(values))
             }
         }
     }
@@ -351,6 +361,15 @@ fn known(kind: u8, key: u64, values: [u64; WIDTH], names: &[Arc<str>]) -> Option
             context: small(a)?,
             scheme: small(b)?,
             bytes: c,
+        }),
+        kind::SUMMED => Known::Summed(Summed {
+            target: TargetKey {
+                kdamond: of,
+                target_id: a,
+            },
+            figure: Figure::of_code(u8::try_from(b).ok()?),
+            step: small(c)?,
+            value: d,
         }),
         _ => return None,
     })

@@ -1,4 +1,7 @@
 //! A record of several files: a folder of segments that reads as one.
+//!
+//! A recorder that is started again goes on in its folder with segments of its own, a
+//! *recording* each: see [`super::recordings`].
 
 use std::fs::{self, File};
 use std::io;
@@ -6,11 +9,12 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::model::{About, Gap, Item, Items, LossCause, Meta, ReadError, Record, touches};
+use crate::model::{About, Gap, Item, Items, LossCause, Meta, ReadError, Record, shifted, touches};
 use crate::sys::input::open_regular;
 
 use super::format::HEADER_LEN;
 use super::reader::{FORMAT, is_recognised, refused};
+use super::recordings::{Recordings, merge};
 use super::{OwnedItems, Reader, Stats};
 
 /// Segments that are kept in mind: a bound for hostile folders.
@@ -39,7 +43,7 @@ pub struct Segments {
     /// By number, ascending.
     numbers: Vec<u32>,
     meta: Meta,
-    uuid: Option<[u8; 16]>,
+    recordings: Recordings,
     totals: Stats,
     /// Bytes of all files.
     len: u64,
@@ -65,7 +69,7 @@ impl Segments {
             folder: folder.to_owned(),
             numbers,
             meta: Meta::default(),
-            uuid: None,
+            recordings: Recordings::default(),
             totals: Stats::default(),
             len: 0,
             clean: true,
@@ -93,27 +97,27 @@ impl Segments {
                 Opened::There(reader) => reader,
             };
             there.push(number);
-            if let Some(header) = reader.header() {
-                let uuid = *self.uuid.get_or_insert(header.uuid);
-                if uuid != header.uuid || header.segment != number {
-                    return Err(ReadError::Unsupported {
-                        path: self.folder.join(segment_name(number)),
-                        what: "a segment of another record than those before it; \
-                               move the segments of each record into a folder of their own"
-                            .to_owned(),
-                    });
-                }
+            let is_in_place = reader
+                .header()
+                .is_none_or(|header| header.segment == number);
+            if !is_in_place || !self.recordings.add(number, &reader) {
+                return Err(ReadError::Unsupported {
+                    path: self.folder.join(segment_name(number)),
+                    what: "a segment of another record than those around it; \
+                           move the segments of each record into a folder of their own"
+                        .to_owned(),
+                });
             }
             self.totals = self.totals + reader.totals();
             self.clean &= reader.was_clean();
             let end_ns = reader.about().end_ns;
+            let end_ns = end_ns.map(|end_ns| self.recordings.on_clock(number, end_ns));
             self.end_ns = self.end_ns.zip(end_ns).map(|(a, b)| a.max(b));
             self.len = self.len.saturating_add(reader.about().bytes.unwrap_or(0));
             any = true;
             if reader.is_told() {
                 first.get_or_insert_with(|| reader.meta().clone());
-                // The last one knows all targets.
-                self.meta = reader.meta().clone();
+                self.meta = merge(&self.meta, reader.meta());
             }
         }
         self.numbers = there;
@@ -124,7 +128,9 @@ impl Segments {
             });
         }
         if let Some(first) = first {
+            // The first one's clock is the record's.
             (self.meta.wall_ns, self.meta.mono_ns) = (first.wall_ns, first.mono_ns);
+            self.meta.boot_id = first.boot_id;
         }
         Ok(())
     }
@@ -167,9 +173,18 @@ impl Segments {
         self.clean
     }
 
-    /// Identifies the record; `None` if every header is damaged.
+    /// Identifies the latest recording; `None` if every header is damaged.
     pub fn uuid(&self) -> Option<[u8; 16]> {
-        self.uuid
+        self.recordings.latest()
+    }
+
+    /// Only the segments of one recording.
+    #[must_use]
+    pub fn recording(mut self, uuid: [u8; 16]) -> Segments {
+        let recordings = &self.recordings;
+        self.numbers
+            .retain(|number| recordings.uuid(*number) == Some(uuid));
+        self
     }
 
     fn walk(&self, time: Option<Range<u64>>) -> Pass {
@@ -178,6 +193,7 @@ impl Segments {
             time,
             next: 0,
             expected: None,
+            before: None,
             latest_ns: None,
             ended_ns: None,
             items: None,
@@ -197,7 +213,7 @@ impl Record for Segments {
             format: FORMAT,
             bytes: Some(self.len),
             closed: Some(self.clean),
-            uuid: self.uuid,
+            uuid: self.uuid(),
             end_ns: self.end_ns,
             segments: first.copied().zip(last.copied()),
         }
@@ -230,6 +246,8 @@ struct Pass {
     next: usize,
     /// The number that it should have.
     expected: Option<u32>,
+    /// The one before: its number, and whether it was closed.
+    before: Option<(u32, bool)>,
     latest_ns: Option<u64>,
     /// When the segment before ended, if it tells.
     ended_ns: Option<u64>,
@@ -277,7 +295,7 @@ impl Iterator for Pass {
 impl Pass {
     fn is_of_record(&self, reader: &Reader<Arc<File>>, number: u32) -> bool {
         reader.header().is_none_or(|header| {
-            Some(header.uuid) == self.segments.uuid && header.segment == number
+            Some(header.uuid) == self.segments.recordings.uuid(number) && header.segment == number
         })
     }
 
@@ -294,11 +312,30 @@ impl Pass {
     }
 
     fn begin(&mut self, number: u32, reader: Reader<Arc<File>>) {
-        let missing = self.expected.is_some_and(|expected| number != expected);
+        let recordings = &self.segments.recordings;
+        // What a recorder that was killed had not written, another one has not either.
+        let before = self.before.replace((number, reader.was_clean()));
+        let cut_off = before.is_some_and(|(before, was_closed)| {
+            !was_closed && recordings.uuid(before) != recordings.uuid(number)
+        });
+        let missing = cut_off || self.expected.is_some_and(|expected| number != expected);
         self.expected = number.checked_add(1);
-        let (began_ns, ended_ns) = (reader.meta().mono_ns, reader.about().end_ns);
+        let later_ns = recordings.later_ns(number);
+        let began_ns = shifted(reader.meta().mono_ns, later_ns);
+        let ended_ns = reader.about().end_ns.map(|it| shifted(it, later_ns));
         let before_ns = std::mem::replace(&mut self.ended_ns, ended_ns);
-        let mut items = reader.into_items(self.time.clone()).peekable();
+        let time = self.time.as_ref().map(|time| {
+            let back = |ns| shifted(ns, later_ns.saturating_neg());
+            // The end of time is everybody's.
+            let end = Some(time.end).filter(|end| *end == u64::MAX);
+            back(time.start)..end.unwrap_or_else(|| back(time.end))
+        });
+        let items = reader.into_items(time).map(move |item| {
+            let mut item = item?;
+            item.shift(later_ns);
+            Ok(item)
+        });
+        let mut items = items.peekable();
         if !missing {
             self.items = Some(Box::new(items));
             return;

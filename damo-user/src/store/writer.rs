@@ -247,6 +247,17 @@ impl<S: Sink> Writer<S> {
         self.write_meta()
     }
 
+    /// Replaces what the record says about itself, targets included.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub fn replace_meta(&mut self, meta: Meta) -> Result<(), WriteError> {
+        self.unfinished()?;
+        self.places = Places::of(&meta.targets);
+        self.meta = meta;
+        self.write_meta()
+    }
+
     /// To be called regularly: writes a frame that is 1 s old, and syncs
     /// every 5 s. Everything up to 1 s ago then survives a SIGKILL, if the
     /// caller ticks often enough.

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, fsync, mkdirat, openat,
-    unlinkat,
+    AtFlags, Dir, FileType, FlockOperation, Gid, Mode, OFlags, Uid, fchmod, fchown, flock, fstat,
+    fsync, mkdirat, openat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -50,6 +50,7 @@ impl OutputFolder {
         let place = Place::find(path, owner.map(|(uid, _)| uid))?;
         place.check_folder(ours)?;
         let (folder, hidden) = hidden_folder(&place)?;
+        lock(&folder, path)?;
         let made = OutputFolder {
             folder,
             place,
@@ -68,6 +69,41 @@ impl OutputFolder {
         fchmod(&made.folder, Mode::from_raw_mode(enter & 0o777))
             .map_err(|error| made.place.failed("set its permissions", error))?;
         Ok(made)
+    }
+
+    /// Goes on in the folder that is there, if it holds nothing but files whose names
+    /// are `ours`; without one, as [`OutputFolder::create`].
+    ///
+    /// # Errors
+    /// See [`OutputError`]: among others, another process has this folder.
+    pub fn go_on(
+        path: &Path,
+        mode: u32,
+        owner: Option<(u32, u32)>,
+        ours: fn(&str) -> bool,
+    ) -> Result<OutputFolder, OutputError> {
+        let place = Place::find(path, owner.map(|(uid, _)| uid))?;
+        let Some(present) = place.stat(&place.name)? else {
+            return OutputFolder::create(path, mode, owner, ours);
+        };
+        if FileType::from_raw_mode(present.st_mode) != FileType::Directory {
+            let path = place.path;
+            return Err(OutputError::NotAFolder { path });
+        }
+        let folder = open_folder(&place, &place.name)?;
+        // What was opened counts, whatever the name means by now.
+        let opened = fstat(&folder).map_err(|error| place.failed(LOOK, error))?;
+        place.check_owner(&place.path, &opened)?;
+        lock(&folder, path)?;
+        check_files(&place, &place.path, &folder, ours)?;
+        Ok(OutputFolder {
+            folder,
+            place,
+            hidden: Mutex::new(None),
+            mode,
+            owner,
+            ours,
+        })
     }
 
     /// Makes a file in the folder; [`Output::keep`] will call it `name`.
@@ -196,6 +232,7 @@ impl Place {
             });
         }
         self.check_owner(&self.path, &present)?;
+        check_unused(&open_folder(self, &self.name)?, &self.path)?;
         let old = self.old_name();
         if let Some(present) = self.stat(&old)? {
             let path = self.path.with_file_name(&old);
@@ -203,15 +240,46 @@ impl Place {
                 return Err(OutputError::NotAFolder { path });
             }
             self.check_owner(&path, &present)?;
-            let files = names(&open_folder(self, &old)?).map_err(|e| self.failed(LOOK, e))?;
-            let other = files
-                .into_iter()
-                .find(|name| !name.to_str().is_some_and(ours));
-            if let Some(other) = other {
-                return Err(OutputError::Others { path, other });
-            }
+            let folder = open_folder(self, &old)?;
+            check_unused(&folder, &path)?;
+            check_files(self, &path, &folder, ours)?;
         }
         Ok(true)
+    }
+}
+
+/// Refuses a folder with files that are not ours.
+fn check_files(
+    place: &Place,
+    path: &Path,
+    folder: &OwnedFd,
+    ours: fn(&str) -> bool,
+) -> Result<(), OutputError> {
+    let files = names(folder).map_err(|error| place.failed(LOOK, error))?;
+    let is_other = |name: &OsString| !name.to_str().is_some_and(ours);
+    match files.into_iter().find(is_other) {
+        Some(other) => Err(OutputError::Others {
+            path: path.to_owned(),
+            other,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Takes a folder for this process, for as long as it is open.
+fn lock(folder: &OwnedFd, path: &Path) -> Result<(), OutputError> {
+    match flock(folder, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Err(OutputError::InUse(path.to_owned())),
+        // Some file systems know no such thing for a folder.
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a folder that another process writes into.
+fn check_unused(folder: &OwnedFd, path: &Path) -> Result<(), OutputError> {
+    match flock(folder, FlockOperation::NonBlockingLockShared) {
+        Err(Errno::WOULDBLOCK) => Err(OutputError::InUse(path.to_owned())),
+        _ => Ok(()),
     }
 }
 
@@ -326,6 +394,36 @@ mod tests {
         let error = create(&path).unwrap_err().to_string();
         assert!(error.contains("thesis"), "{error}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn one_goes_on_in_a_folder_and_no_second_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("record");
+        let go_on = || OutputFolder::go_on(&path, 0o640, None, ours);
+        let first = go_on().unwrap();
+        assert!(!path.exists(), "hidden, as any new one");
+        first.file("segment-0").unwrap().keep().unwrap();
+        first.keep().unwrap();
+        for refused in [go_on(), create(&path)] {
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains("another damo records"), "{error}");
+        }
+        drop(first);
+        let second = go_on().unwrap();
+        second.file("segment-1").unwrap().keep().unwrap();
+        second.keep().unwrap();
+        drop(second);
+        assert!(path.join("segment-0").exists() && path.join("segment-1").exists());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        // It is no folder of segments.
+        fs::write(path.join("thesis"), "").unwrap();
+        let error = go_on().unwrap_err().to_string();
+        assert!(error.contains("thesis"), "{error}");
+        let link = dir.path().join("link");
+        symlink(&path, &link).unwrap();
+        let error = OutputFolder::go_on(&link, 0o640, None, ours).unwrap_err();
+        assert!(matches!(error, OutputError::NotAFolder { .. }), "{error}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Every system call with a safety story.
 
 pub mod caller;
+pub mod cgroup;
 pub mod child;
 pub mod clock;
 pub mod command_line;

@@ -58,6 +58,9 @@ pub enum OutputError {
         /// A file in it.
         other: OsString,
     },
+    /// Another recorder's folder, now.
+    #[error("{}: another damo records into it; end that first, or name another folder with --out", .0.display())]
+    InUse(PathBuf),
     /// A stranger's file in a folder for everybody.
     #[error("{}: this belongs to user {uid}, in a folder where only owners may rename; name another file", path.display())]
     Foreign {
@@ -76,6 +79,16 @@ pub enum OutputError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl OutputError {
+    /// What the system said, if it did.
+    pub fn into_io(self) -> io::Error {
+        match self {
+            OutputError::Io { source, .. } | OutputError::Folder { source, .. } => source,
+            other => io::Error::other(other),
+        }
+    }
 }
 
 /// Reads permissions as they are typed: octal, as chmod takes them.
@@ -250,6 +263,11 @@ impl Output {
     /// Whether the file has its name.
     pub fn is_kept(&self) -> bool {
         self.kept
+    }
+
+    /// Whether the file had its name, and has none any more: somebody removed it.
+    pub fn is_removed(&self) -> bool {
+        self.kept && fstat(&self.file).is_ok_and(|stat| stat.st_nlink == 0)
     }
 
     /// Gives the file up, unless it was kept. Dropping does the same.

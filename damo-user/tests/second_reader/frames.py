@@ -25,8 +25,10 @@ NOTES = {
          "nr_accesses", "age"]),
     16: ("happened", "kdamond", ["target_id", "what", "value"]),
     17: ("quota", "kdamond", ["context", "scheme", "bytes"]),
+    18: ("summed", "kdamond", ["target_id", "figure", "step", "value"]),
 }
-NARROW = {"context": U32, "scheme": U32, "nr_accesses": U32, "permissions": 255, "what": 255}
+NARROW = {"context": U32, "scheme": U32, "nr_accesses": U32, "permissions": 255, "what": 255,
+          "figure": 255, "step": U32}
 KNOWN = {META: {1}, TARGET: {1}, DATA: set(range(1, 29)), CLOCK: {1, 2},
          INDEX: set(range(1, 6)), END: {1, 2}}
 KNOWN.update({kind: set(range(1, 4 + len(note[2]))) for kind, note in NOTES.items()})

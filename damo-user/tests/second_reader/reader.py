@@ -19,6 +19,10 @@ from frames import (CONTINUES, CRITICAL, DATA, CLOCK, END, HEAD, INDEX, KNOWN, M
                     decode_notes, gap)
 
 
+# The happening whose value is a time.
+SILENT = 2
+
+
 class Refused(Exception):
     """Not a record, or one that needs a later version."""
 
@@ -136,6 +140,21 @@ class File:
                 entry = [old + new for old, new in zip(entry, step)]
                 entries.append(entry)
             return {"entries": entries, "meta": columns.rows(4, 1)[0]}
+        except Broken:
+            return None
+
+    def closed(self):
+        """The latest time, by the END that the file was closed with; None without one."""
+        if len(self.data) < 12 or self.data[-8:] != b"DMOR-END":
+            return None
+        length = struct.unpack("<I", self.data[-12:-8])[0]
+        offset = len(self.data) - length
+        try:
+            check(offset >= HEAD, "outside")
+            head = Head.at(self.data, offset)
+            check(head and head.kind == END and HEAD + head.payload_len == length, "no END")
+            check(len(Columns(head, self.payload(head, offset)).raw.get(1, b"")) >= 48, "short")
+            return head.last
         except Broken:
             return None
 
@@ -288,19 +307,74 @@ def touches(item, begin, end):
     return first < end and (last > begin or first >= begin)
 
 
+def shift(item, later):
+    """Puts an item on the record's clock."""
+    put = lambda time: min(MAX, max(0, time + later))
+    times = [key for key in ("start_ns", "end_ns", "time_ns") if key in item]
+    if item.get("note") == "happened" and item.get("what") == SILENT:
+        times.append("value")
+    return {**item, **{key: put(item[key]) for key in times}}
+
+
+def known(before, meta):
+    """META with what only earlier segments tell of, before what it tells."""
+    merged = dict(meta)
+    for key, same in (("targets", lambda t: (t.get("kdamond", 0), t.get("target_id", 0), t.get("pid"))),
+                      ("kdamonds", lambda k: k.get("tid", 0))):
+        now = meta.get(key, [])
+        has = {same(it) for it in now}
+        merged[key] = [it for it in before.get(key, []) if same(it) not in has] + now
+    return merged
+
+
+def recordings(path, files):
+    """Which recording each file is of, and how much later the record's clock is than its own."""
+    seen, boot, later, base, latest = [], None, 0, None, 0
+    for number, file in files:
+        meta = file.meta()
+        mono, wall = meta.get("mono_ns", 0), meta.get("wall_ns", 0)
+        now = wall - mono if wall else None
+        if file.header:
+            if file.header["segment"] != number and number is not None:
+                raise Refused(f"{path}: segment {number} is another")
+            if not seen or seen[-1] != file.header["uuid"]:
+                if file.header["uuid"] in seen:
+                    raise Refused(f"{path}: segment {number} is of an earlier recording")
+                seen.append(file.header["uuid"])
+            here, none = file.header["boot_id"], "0" * 32
+            if boot not in (None, none, here) and here != none:
+                later = latest - mono
+                if now is not None and base is not None:
+                    later = max(later, now - base)
+            boot = here
+        base = now if base is None else base
+        for time in (mono, file.closed()):
+            latest = max(latest, time + later if time is not None else 0)
+        yield seen[-1] if seen else None, later
+
+
 def record(path, begin, end):
     files = [(number, File(path)) for number, path in segments(path)]
     if not files:
         raise Refused(f"{path}: no segments")
+    of = list(recordings(path, files))
     yield {"item": "header", "header": files[0][1].header}
-    first, meta = files[0][1].meta(), files[-1][1].meta()
-    times = {key: first.get(key, 0) for key in ("wall_ns", "mono_ns")}
+    first, meta = files[0][1].meta(), {}
+    for _, file in files:
+        meta = known(meta, file.meta())
+    times = {"wall_ns": first.get("wall_ns", 0), "mono_ns": first.get("mono_ns", 0),
+             "boot_id": first.get("boot_id", "")}
     yield {"item": "meta", "meta": {**meta, **times}}
-    before, latest = None, None
-    for number, file in files:
+    before, latest, whose, closed = None, None, None, True
+    for (number, file), (recording, later) in zip(files, of):
         file.read = 0
         missing = before is not None and number != before + 1
-        for item in file.items(begin, end):
+        missing = missing or (not closed and recording != whose)
+        whose, closed = recording, number is None or file.closed() is not None
+        file.read = 0
+        back = (begin - later if begin else 0, end - later if end <= MAX else end)
+        for item in file.items(*back):
+            item = shift(item, later)
             if not touches(item, begin, end):
                 continue
             first, last = times_of(item)

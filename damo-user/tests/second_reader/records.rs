@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use damo_user::model::{
-    Applied, CpuTime, Extra, Gap, Happened, Happening, Intervals, Item, Known, LossCause, Mapping,
-    Meta, Note, Ops, Origin, ProcessMemory, Quota, Region, SchemeCounts, SystemMemory, TargetInfo,
-    TargetKey, Tuned,
+    Applied, CpuTime, Extra, Figure, Gap, Happened, Happening, Intervals, Item, KdamondInfo, Known,
+    LossCause, Mapping, Meta, Note, Ops, Origin, ProcessMemory, Quota, Region, SchemeCounts,
+    Summed, SystemMemory, TargetInfo, TargetKey, Tuned,
 };
 use damo_user::store::{Options, Writer};
 use serde_json::json;
@@ -81,6 +81,15 @@ pub fn notes(time_ns: u64) -> Vec<Item> {
             context: small,
             scheme: 1,
             bytes: n,
+        }));
+        add(Known::Summed(Summed {
+            target: TargetKey {
+                kdamond: small,
+                target_id: n,
+            },
+            figure: Figure::of_code(small as u8),
+            step: small,
+            value: n,
         }));
         add(Known::Happened(Happened {
             kdamond: 5,
@@ -229,6 +238,57 @@ fn target(kdamond: u32, pid: Option<u32>) -> TargetInfo {
             ..Origin::default()
         }),
     }
+}
+
+/// Some items of a recording of a boot of its own, as a segment.
+pub fn segment(segment: u32, recording: u8, boot: u8, times: [u64; 2], finish: bool) -> Vec<u8> {
+    let [wall_ns, mono_ns] = times;
+    let options = Options {
+        uuid: Some([recording; 16]),
+        segment,
+        page_shift: 12,
+    };
+    let meta = Meta {
+        boot_id: format!("{boot:02x}000000-0000-0000-0000-000000000000"),
+        targets: vec![
+            target(u32::from(recording), Some(3)),
+            target(9, Some(boot.into())),
+        ],
+        kdamonds: vec![KdamondInfo {
+            tid: recording.into(),
+            ..KdamondInfo::default()
+        }],
+        wall_ns,
+        mono_ns,
+        ..meta()
+    };
+    let mut writer = Writer::with_options(Vec::new(), &meta, options).unwrap();
+    for i in 0..30 {
+        let Item::Snapshot(mut it) = Item::Snapshot(snapshot(i)) else {
+            continue;
+        };
+        (it.start_ns, it.end_ns) = (mono_ns + i * 100, mono_ns + i * 100 + 100);
+        writer.item(&Item::Snapshot(it)).unwrap();
+    }
+    for what in [Happening::Began, Happening::Silent] {
+        let happened = Happened {
+            kdamond: 7,
+            target_id: None,
+            what,
+            value: mono_ns + 50,
+        };
+        writer
+            .item(&Item::Note(Note {
+                time_ns: mono_ns + 1000,
+                what: Known::Happened(happened),
+            }))
+            .unwrap();
+    }
+    match finish {
+        true => drop(writer.finish().unwrap()),
+        false => writer.flush().unwrap(),
+    }
+    writer.into_sink()
 }
 
 /// A record of `items`, in frames of about `each` of them.

@@ -14,13 +14,14 @@ pub use args::AccessArgs;
 use facts::{Sieved, expect, is_of_damon_stat, record_of};
 use plan::{Form, Input, Plan};
 
-use super::{opened, raw};
+use super::{opened_with_regions, raw};
 use crate::analyze::Losses;
 use crate::analyze::access::{Scale, Seen, Survey, measure};
-use crate::cli::UsageError;
 use crate::cli::watch::Watch;
+use crate::control::{System, others};
 use crate::export::{ByTarget, Filter, JsonForm, JsonList, Whose, weight};
 use crate::model::{Item, Record, Snapshot, TargetKey, printable};
+use crate::recorder::{Glance, glance, glance_filtered, glance_tried};
 use crate::render::RawForm;
 use crate::render::access::{
     AccessRecord, AccessTable, AccessWriter, Keyword, Known, RecordKey, RegionKey, SnapshotKey,
@@ -72,22 +73,53 @@ struct Source {
 }
 
 fn sources(plan: &Plan) -> anyhow::Result<Vec<Source>> {
-    let usual = [Input::File("damon.data".into())];
-    let inputs = match plan.inputs.as_slice() {
-        [] => &usual[..],
-        inputs => inputs,
-    };
-    let each = inputs.iter().map(|input| match input {
-        Input::File(path) => Ok(Source {
-            name: path.clone(),
-            record: opened(path)?,
-            survey: None,
-        }),
-        Input::TriedRegions { .. } => {
-            Err(UsageError("tried_regions_of: not yet".to_owned()).into())
+    if plan.inputs.is_empty() {
+        return Ok(vec![usual(plan)?]);
+    }
+    let each = plan.inputs.iter().map(|input| match *input {
+        Input::File(ref path) => of_file(path),
+        Input::TriedRegions { kdamond, scheme } => {
+            let name = format!("tried_regions_of {kdamond} 0 {scheme}");
+            let seen = glance_tried(&System::live(), kdamond, scheme)?;
+            Ok(of_glance(&name, seen, plan))
         }
     });
     each.collect()
+}
+
+/// What runs now or, if nothing of sysfs does, the usual record.
+fn usual(plan: &Plan) -> anyhow::Result<Source> {
+    const RECORD: &str = "damon.data";
+    let system = System::live();
+    if !plan.filters.is_empty() {
+        let seen = glance_filtered(&system, &plan.filters)?;
+        return Ok(of_glance("damo's kdamonds", seen, plan));
+    }
+    // Whoever may not ask has a record, or learns it from what asks.
+    let runs = others::kdamonds(&system).is_ok_and(|kdamonds| !kdamonds.is_empty());
+    if !runs && Path::new(RECORD).exists() {
+        return of_file(Path::new(RECORD));
+    }
+    Ok(of_glance("the running kdamonds", glance(&system)?, plan))
+}
+
+fn of_file(path: &Path) -> anyhow::Result<Source> {
+    Ok(Source {
+        name: path.to_owned(),
+        record: opened_with_regions(path)?,
+        survey: None,
+    })
+}
+
+fn of_glance(name: &str, mut seen: Glance, plan: &Plan) -> Source {
+    if plan.merge_alike {
+        seen.merge_alike();
+    }
+    Source {
+        name: name.into(),
+        record: Watch::new(Box::new(seen), Filter::default(), None, "read"),
+        survey: None,
+    }
 }
 
 /// Shows records, one target after the other.

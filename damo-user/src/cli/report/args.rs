@@ -23,8 +23,12 @@ pub enum Kind {
     Raw(RawArgs),
     /// Access frequency over time and address
     Heats(HeatsArgs),
+    /// Access rate over time and address, as damo 3 reckons
+    Heatmap(super::heatmap::Args),
     /// Distribution of working set sizes
     Wss(super::wss::Args),
+    /// Working sets, idle times and access rates, also of what record --summary made
+    Summary(super::summary::Args),
     /// Distribution of numbers of regions
     #[command(name = "nr_regions")]
     NrRegions(super::nr_regions::Args),
@@ -83,8 +87,8 @@ pub struct HeatsArgs {
     /// Time to show, as --guide prints it (nanoseconds, or with a unit)
     #[arg(long = "time_range", num_args = 2, value_names = ["S", "E"], value_parser = nanoseconds)]
     pub time_range: Option<Vec<u64>>,
-    /// Addresses to show, as --guide prints them (bytes) [default: the largest region]
-    #[arg(long = "address_range", num_args = 2, value_names = ["S", "E"], value_parser = parse_size)]
+    /// Addresses to show, as --guide prints them (bytes); may be repeated [default: the largest region]
+    #[arg(long = "address_range", num_args = 2, action = clap::ArgAction::Append, value_names = ["S", "E"], value_parser = parse_size)]
     pub address_range: Option<Vec<u64>>,
     /// Print times of the record's clock, not since the start of the time shown
     #[arg(long = "abs_time")]
@@ -95,7 +99,7 @@ pub struct HeatsArgs {
     /// Print which times and addresses the record has
     #[arg(long)]
     pub guide: bool,
-    /// Draw a picture; `stdout` draws it in the terminal
+    /// Draw a picture into a png, jpeg, svg or pdf file; `stdout` draws it in the terminal
     #[arg(long, value_name = "FILE")]
     pub heatmap: Option<PathBuf>,
     /// Colours of the picture in the terminal
@@ -103,6 +107,30 @@ pub struct HeatsArgs {
     pub stdout_heatmap_color: PaletteArg,
     #[command(flatten)]
     pub color: ColorOption,
+    #[command(flatten)]
+    pub form: Form,
+    #[command(flatten)]
+    pub compat: CompatOption,
+}
+
+/// Whose mistakes to make; flattened into a report's options.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct CompatOption {
+    /// Make the mistakes, too, that this program makes
+    #[arg(long, value_enum, value_name = "PROGRAM")]
+    compat: Option<CompatArg>,
+}
+
+impl CompatOption {
+    /// Whether to do as damo in Python does.
+    pub fn is_damo(self) -> bool {
+        matches!(self.compat, Some(CompatArg::Damo))
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum CompatArg {
+    Damo,
 }
 
 /// What a report is printed as; flattened into its options.

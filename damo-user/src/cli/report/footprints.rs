@@ -6,11 +6,12 @@ use std::path::Path;
 use clap::ValueEnum;
 
 use super::args::Input;
-use super::numbers::{Distribution, Shown, tell_exactness};
+use super::numbers::{Distribution, PlotOption, Shown, chart, tell_exactness};
 use super::{for_each, opened};
 use crate::analyze::{Footprint, FootprintMetric, Losses, Series, SeriesSpec};
 use crate::import::{is_side_file, read_side_file, side_file};
 use crate::model::{Item, Note};
+use crate::render::picture::Measure;
 use crate::render::{write_footprints, write_footprints_table};
 
 #[derive(Debug, clap::Args)]
@@ -22,6 +23,8 @@ pub struct Args {
     input: Input,
     #[command(flatten)]
     distribution: Distribution,
+    #[command(flatten)]
+    plot: PlotOption,
     #[command(flatten)]
     shown: Shown,
     /// Print each look at memory instead of percentiles
@@ -62,6 +65,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
         all: args.all_footprint,
         ..args.distribution.spec()
     };
+    let plot = args.plot.file()?;
     let path = args.input.input.as_path();
     let metrics = args.metric.all();
     let mut losses = Losses::default();
@@ -91,6 +95,14 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
         found = series(&metrics, spec, |take| Ok(read_side_file(from, take)?))?;
     }
     tell_exactness(found.iter().map(|(_, bytes)| bytes), false);
+    if let Some(file) = plot {
+        let named = found
+            .iter()
+            .map(|(metric, bytes)| (metric.name().to_owned(), bytes));
+        let scene = chart(&args.distribution, "Memory", Measure::Bytes, named)?;
+        file.save(0, &scene)?;
+        return Ok(losses);
+    }
     match args.distribution.form.table() {
         Some(table) => write_footprints_table(out, &found, &form, table)?,
         None => write_footprints(out, &found, &form)?,

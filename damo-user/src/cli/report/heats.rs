@@ -1,4 +1,4 @@
-//! `damo report heats`: access frequency over time and address.
+//! `damo report heats`: access frequency over time and address, as v1.7.3 has it.
 
 use std::io::Write;
 use std::ops::Range;
@@ -7,85 +7,92 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::args::HeatsArgs;
-use super::{fold, opened, pair};
-use crate::analyze::{Guide, Heat, HeatSpec, Losses, TargetGuide};
+use super::maps::{Maps, Shown};
+use super::pair;
+use super::plot::PictureFile;
+use super::sources::Sources;
+use crate::analyze::{HeatRule, Losses, TargetGuide};
 use crate::cli::UsageError;
-use crate::render::{HeatsForm, write_guide, write_heats, write_picture};
+use crate::render::{HeatsForm, TerminalForm, write_guide, write_guide_table};
 
 pub fn run(args: &HeatsArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
-    if let Some(file) = args
-        .heatmap
-        .as_deref()
-        .filter(|file| *file != Path::new("stdout"))
-    {
-        return Err(no_picture_file(file).into());
-    }
-    let mut record = opened(&args.input.input)?;
-    let mut guide = Guide::default();
-    let losses = fold(&mut record, |snapshot| guide.add(snapshot))?;
-    let guides = guide.finish();
+    let shown = args.shown()?;
+    let inputs = [args.input.input.clone()];
+    let mut sources = Sources::open(&inputs)?;
+    let (guides, losses) = sources.guides()?;
     if args.guide {
-        write_guide(out, &guides)?;
+        match args.form.table() {
+            None => write_guide(out, &guides)?,
+            Some(form) => {
+                let guides = guides.iter().map(|guide| {
+                    let key = sources.target_of(guide).map(|target| target.key);
+                    (key.unwrap_or(guide.target), guide.time.start, guide)
+                });
+                write_guide_table(out, guides, form)?;
+            }
+        }
         return Ok(losses);
     }
-    let guide = choose(&guides, args.tid)?;
-    let default_resolution = if args.heatmap.is_some() {
-        (40, 80)
-    } else {
-        (500, 500)
-    };
-    let resolution = pair(&args.resol).map_or(default_resolution, |(time, space)| {
-        (time as usize, space as usize)
-    });
-    let spec = HeatSpec {
-        target: guide.target,
-        time: range(&args.time_range).unwrap_or(guide.time.clone()),
-        space: match range(&args.address_range) {
-            Some(space) => space,
-            None => guide
-                .largest()
-                .context("the record has no regions")?
-                .clone(),
-        },
-        resolution,
-    };
-    let mut heat = Heat::new(&spec).map_err(|error| {
-        UsageError(format!(
-            "{error}; see --resol, --time_range and --address_range"
-        ))
-    })?;
-    fold(&mut record, |snapshot| heat.add(snapshot))?;
-    let map = heat.finish();
-    if args.heatmap.is_some() {
-        let palette = args.color.palette(args.stdout_heatmap_color);
-        write_picture(out, &map, palette)?;
-    } else {
-        let form = HeatsForm {
-            absolute_time: args.abs_time,
-            absolute_address: args.abs_addr,
-        };
-        write_heats(out, &map, form)?;
+    // The peer cannot tell an explicit 0 from nothing.
+    let given = |start: &u64| !args.compat.is_damo() || *start != 0;
+    let guide = choose(&guides, args.tid.filter(given))?;
+    let range = |(start, end): (u64, u64)| given(&start).then_some(start..end);
+    let time = pair(&args.time_range).and_then(range);
+    let typed = args.address_range.as_deref().unwrap_or_default();
+    let mut ranges: Vec<Range<u64>> = typed
+        .chunks_exact(2)
+        .filter_map(|pair| match pair {
+            [start, end] => range((*start, *end)),
+            _ => None,
+        })
+        .collect();
+    if ranges.is_empty() {
+        let largest = guide.largest().context("the record has no regions")?;
+        ranges.push(largest.clone());
     }
+    let maps = Maps {
+        target: guide.target.kdamond as usize,
+        time: time.unwrap_or(guide.time.clone()),
+        ranges: &ranges,
+        resolution: shown.resolution(&args.resol),
+        rule: HeatRule::Counts,
+        sort: None,
+    };
+    let of = sources.target_of(guide).map(|target| target.title());
+    let title = format!(
+        "Accesses of {} ({})",
+        of.unwrap_or_default(),
+        Sources::names(&inputs)
+    );
+    maps.write(&mut sources, &shown, &title, out)?;
     Ok(losses)
 }
 
-fn no_picture_file(file: &Path) -> UsageError {
-    let known = ["pdf", "png", "jpeg", "svg"];
-    let extension = file.extension().and_then(|extension| extension.to_str());
-    let file = file.display();
-    UsageError(
-        if extension.is_some_and(|extension| known.contains(&extension)) {
-            format!(
-                "--heatmap {file}: pictures in files come with a later version; use `--heatmap stdout`"
-            )
-        } else {
-            format!("--heatmap {file}: not a kind of picture; use `--heatmap stdout`")
-        },
-    )
-}
-
-fn range(values: &Option<Vec<u64>>) -> Option<Range<u64>> {
-    pair(values).map(|(start, end)| start..end)
+impl HeatsArgs {
+    fn shown(&self) -> Result<Shown, UsageError> {
+        let form = HeatsForm {
+            absolute_time: self.abs_time,
+            absolute_address: self.abs_addr,
+        };
+        Ok(match (self.heatmap.as_deref(), self.form.table()) {
+            (Some(_), Some(_)) => {
+                let message =
+                    "--heatmap: draws a picture, while --format prints numbers; leave one out";
+                return Err(UsageError(message.to_owned()));
+            }
+            (None, Some(form)) => Shown::Table(form),
+            (None, None) => Shown::Numbers(form),
+            (Some(file), None) if file == Path::new("stdout") => {
+                let palette = self.stdout_heatmap_color;
+                let paint = match self.compat.is_damo() {
+                    true => self.color.paint_as_the_peer(palette),
+                    false => self.color.paint(palette),
+                };
+                Shown::Terminal(TerminalForm::Heats, paint)
+            }
+            (Some(file), None) => Shown::Files(PictureFile::of("--heatmap", file)?, form),
+        })
+    }
 }
 
 /// The guide of the target that was asked for, or the one with the most memory.

@@ -3,9 +3,10 @@
 use std::io::Write;
 
 use super::args::Input;
-use super::numbers::{Distribution, Excluded, tell_exactness};
+use super::numbers::{Distribution, Excluded, PlotOption, chart, tell_exactness};
 use super::{fold, opened};
 use crate::analyze::{Losses, NrRegions};
+use crate::render::picture::Measure;
 use crate::render::{SeriesForm, write_nr_regions, write_nr_regions_table};
 
 #[derive(Debug, clap::Args)]
@@ -14,6 +15,8 @@ pub struct Args {
     input: Input,
     #[command(flatten)]
     distribution: Distribution,
+    #[command(flatten)]
+    plot: PlotOption,
     #[command(flatten)]
     excluded: Excluded,
 }
@@ -25,6 +28,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
         raw_number: true,
         nr_cols_bar: 0,
     };
+    let plot = args.plot.file()?;
     let spec = args.distribution.spec();
     let mut record = opened(&args.input.input)?;
     let mut numbers = NrRegions::new(spec, args.excluded.warm_up());
@@ -35,6 +39,16 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
     }
     let targets = numbers.finish();
     tell_exactness(targets.iter().map(|it| &it.numbers), false);
+    if let Some(file) = plot {
+        let several = targets.len() > 1;
+        let named = targets.iter().map(|it| {
+            let name = several.then(|| format!("target {}", it.target.target_id));
+            (name.unwrap_or_default(), &it.numbers)
+        });
+        let scene = chart(&args.distribution, "Regions", Measure::Number, named)?;
+        file.save(0, &scene)?;
+        return Ok(losses);
+    }
     match args.distribution.form.table() {
         Some(table) => write_nr_regions_table(out, &targets, &form, table)?,
         None => write_nr_regions(out, &targets, &form)?,

@@ -1,13 +1,17 @@
 //! What the reports of distributions share: which numbers are printed, and what
 //! is said of those that are not exact.
 
+use std::path::PathBuf;
+
 use clap::value_parser;
 
-use super::args::{Form, SortArg};
+use super::args::{CompatOption, Form, SortArg};
+use super::plot::PictureFile;
 use crate::analyze::{Exactness, Series, SeriesSpec, SortBy, WarmUp};
 use crate::cli::UsageError;
 use crate::model::units::format_number;
 use crate::render::SeriesForm;
+use crate::render::picture::{Chart, Measure, Scene, Series as Line, draw_chart};
 use crate::sys::tell::tell;
 
 /// First snapshots of each target that are left out, unless told otherwise.
@@ -41,21 +45,71 @@ impl Distribution {
         }
     }
 
-    /// The percentiles of `--range START STOP STEP`; only 0 to 100 exist.
+    /// The percentiles that were asked for.
     pub fn percentiles(&self) -> Result<Vec<u64>, UsageError> {
-        let usage = |what| UsageError(format!("--range: {what}, as in --range 0 101 25"));
-        let [start, stop, step] = *self.range else {
-            return Err(usage("give START, STOP and STEP"));
-        };
-        if step == 0 {
-            return Err(usage("STEP must not be 0"));
-        }
-        let in_range = |at: &i32| if step > 0 { *at < stop } else { *at > stop };
-        let values = std::iter::successors(Some(start), |at| Some(at + step)).take_while(in_range);
-        Ok(values
-            .filter_map(|at| u64::try_from(at).ok().filter(|at| *at <= 100))
-            .collect())
+        percentiles(&self.range)
     }
+}
+
+/// The percentiles of `--range START STOP STEP`; only 0 to 100 exist.
+pub fn percentiles(range: &[i32]) -> Result<Vec<u64>, UsageError> {
+    let usage = |what| UsageError(format!("--range: {what}, as in --range 0 101 25"));
+    let [start, stop, step] = *range else {
+        return Err(usage("give START, STOP and STEP"));
+    };
+    if step == 0 {
+        return Err(usage("STEP must not be 0"));
+    }
+    let in_range = |at: &i32| if step > 0 { *at < stop } else { *at > stop };
+    let values = std::iter::successors(Some(start), |at| Some(at + step)).take_while(in_range);
+    Ok(values
+        .filter_map(|at| u64::try_from(at).ok().filter(|at| *at <= 100))
+        .collect())
+}
+
+/// `--plot`, flattened into the options of a distribution.
+#[derive(Clone, Debug, clap::Args)]
+pub struct PlotOption {
+    /// Draw the distribution into a png, jpeg, svg or pdf file instead
+    #[arg(short, long, value_name = "FILE", conflicts_with = "format")]
+    plot: Option<PathBuf>,
+}
+
+impl PlotOption {
+    /// The file to draw into, if one was named.
+    pub fn file(&self) -> Result<Option<PictureFile>, UsageError> {
+        let file = self.plot.as_deref();
+        file.map(|file| PictureFile::of("--plot", file)).transpose()
+    }
+}
+
+/// Numbers over percentiles, or over time if they are in its order.
+pub fn chart<'a>(
+    distribution: &Distribution,
+    title: &str,
+    y: Measure,
+    named: impl IntoIterator<Item = (String, &'a Series)>,
+) -> Result<Scene, UsageError> {
+    let percentiles = distribution.percentiles()?;
+    let lines = named.into_iter().map(|(name, series)| Line {
+        name,
+        points: percentiles
+            .iter()
+            .filter_map(|it| Some((*it as f64, series.percentile(*it)? as f64)))
+            .collect(),
+    });
+    let x_title = match distribution.sortby {
+        SortArg::Size => "percentile",
+        SortArg::Time => "time, percent of the record",
+    };
+    Ok(draw_chart(&Chart {
+        title: title.to_owned(),
+        x_title: x_title.to_owned(),
+        x: Measure::Percent,
+        y_title: title.to_lowercase(),
+        y,
+        series: lines.collect(),
+    }))
 }
 
 /// How a distribution of sizes is shown.
@@ -88,19 +142,16 @@ pub struct Excluded {
     /// target that has no more than that]
     #[arg(long = "exclude_samples", value_name = "N")]
     exclude_samples: Option<u64>,
-    /// Do as another program does where that makes less sense
-    #[arg(long, value_enum, value_name = "PROGRAM")]
-    compat: Option<Compat>,
-}
-
-/// Whose mistakes are wanted.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Compat {
-    /// The peer's: damo in Python
-    Damo,
+    #[command(flatten)]
+    compat: CompatOption,
 }
 
 impl Excluded {
+    /// Whether somebody asked for it.
+    pub fn is_given(&self) -> bool {
+        self.exclude_samples.is_some()
+    }
+
     /// For the first pass.
     pub fn warm_up(&self) -> WarmUp {
         WarmUp::new(self.exclude_samples.unwrap_or(EXCLUDE))
@@ -109,7 +160,7 @@ impl Excluded {
     /// For another pass, if the first one left nothing of a target and nobody
     /// wanted it like that.
     pub fn adapted(&self, after: &WarmUp) -> Option<WarmUp> {
-        if self.exclude_samples.is_some() || self.compat.is_some() {
+        if self.exclude_samples.is_some() || self.compat.is_damo() {
             return None;
         }
         let adapted = after.adapted()?;

@@ -3,12 +3,12 @@
 use std::io::{IsTerminal, Write};
 
 use super::args::RawArgs;
-use super::{opened, pair};
+use super::{opened_with_regions, pair};
 use crate::analyze::{Losses, PerTarget};
 use crate::cli::UsageError;
 use crate::export::{ByTarget, Filter, Whose, weight};
-use crate::model::{Item, ReadError, Record, TargetKey, printable};
-use crate::render::{RawForm, RawWriter, write_gap};
+use crate::model::{Item, ReadError, Record, TargetKey};
+use crate::render::{RawForm, RawSource, RawWriter, write_gap};
 
 pub fn run(args: &RawArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
     let duration_ns = pair(&args.duration);
@@ -22,7 +22,7 @@ pub fn run(args: &RawArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
         raw_number: args.raw_number,
         duration_ns,
     };
-    let mut record = opened(&args.input.input)?;
+    let mut record = opened_with_regions(&args.input.input)?;
     if std::io::stdout().is_terminal() {
         record.hide();
     }
@@ -44,8 +44,11 @@ pub fn print(
     let known = meta.known_targets();
     let source = |target| {
         let origin = known.get(target).and_then(|it| it.origin.as_ref());
-        let told = origin.and_then(|origin| origin.data_source.as_deref());
-        sources.then(|| printable(told.unwrap_or("unknown")).into_owned())
+        let told = origin.and_then(|origin| origin.data_source.clone());
+        sources.then(|| RawSource {
+            name: told.unwrap_or_else(|| "unknown".to_owned()),
+            all_targets: origin.is_some_and(|origin| origin.all_targets),
+        })
     };
     let Some((first, base_ns)) = first_snapshot(record)? else {
         // Nothing to be relative to, and no target to tell apart.
@@ -62,7 +65,7 @@ pub fn print(
     // the others are being found.
     let mut others = PerTarget::<(u64, u64)>::default();
     let mut of_all = 0;
-    let mut writer = RawWriter::new(&mut *out, first, base_ns, form, source(first).as_deref())?;
+    let mut writer = RawWriter::new(&mut *out, first, base_ns, form, source(first).as_ref())?;
     for item in record.items()? {
         let item = item?;
         losses.add(&item);
@@ -84,7 +87,7 @@ pub fn print(
     let mut parts = ByTarget::new(record, &all, weights, whose);
     for (target, (base_ns, _)) in &others {
         let source = source(*target);
-        let mut writer = RawWriter::new(&mut *out, *target, *base_ns, form, source.as_deref())?;
+        let mut writer = RawWriter::new(&mut *out, *target, *base_ns, form, source.as_ref())?;
         for item in parts.next_target()?.into_iter().flatten() {
             writer.write(&item?)?;
         }

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::ValueEnum;
 
 use super::args::{Input, SortArg};
-use super::numbers::{Distribution, Excluded, Shown, tell_exactness};
+use super::numbers::{Distribution, Excluded, PlotOption, Shown, chart, tell_exactness};
 use super::{for_each, opened};
 use crate::analyze::{
     AccessThreshold, By, InUse, Losses, Mappings, SeriesSpec, WarmUp, Wss, WssSpec, collapse,
@@ -14,7 +14,9 @@ use crate::cli::UsageError;
 use crate::cli::watch::Watch;
 use crate::model::units::{TimeUnit, UnitError, parse_size, parse_time_ns};
 use crate::model::{Meta, Record};
-use crate::render::{write_collapsed_wss, write_wss, write_wss_table};
+use crate::render::picture::Measure;
+use crate::render::{whose_line, write_collapsed_wss, write_wss, write_wss_table};
+use crate::sys::tell::tell;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -22,6 +24,8 @@ pub struct Args {
     input: Input,
     #[command(flatten)]
     distribution: Distribution,
+    #[command(flatten)]
+    plot: PlotOption,
     #[command(flatten)]
     shown: Shown,
     #[command(flatten)]
@@ -101,6 +105,33 @@ impl Args {
         }
     }
 
+    /// What takes regions, or their order in time, is not to be had of a summary.
+    fn check_for_summary(&self) -> Result<(), UsageError> {
+        let InUse { accesses, size } = self.in_use.in_use();
+        let asked = [
+            ("--acc_thres", accesses != AccessThreshold::Samples(1)),
+            ("--sz_thres", size > 1),
+            ("--work_time", self.work_time_ns > 1000),
+            (
+                "--sortby time",
+                matches!(self.distribution.sortby, SortArg::Time),
+            ),
+            ("--time-weighted", self.time_weighted),
+            ("--exclude_samples", self.excluded.is_given()),
+            ("--all_wss", self.all_wss),
+            ("--collapse_targets", self.collapse_targets),
+            ("--simultaneous", self.simultaneous),
+            ("--by", self.what().is_some()),
+        ];
+        match asked.iter().find(|(_, asked)| *asked) {
+            Some((option, _)) => Err(UsageError(format!(
+                "{option}: {} is a summary, which counts the working sets of snapshots, without their regions and times: leave it out, or record without --summary",
+                self.input.input.display()
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn start(&self, spec: WssSpec, warm_up: WarmUp, meta: &Meta) -> Wss {
         match self.what() {
             Some(by) => Wss::by_mapping(spec, warm_up, Mappings::new(meta, by)),
@@ -129,8 +160,17 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
             ..args.distribution.spec()
         },
     };
+    let plot = args.plot.file()?;
     let mut record = opened(&args.input.input)?;
     let meta = record.meta().clone();
+    let is_summary = meta.summary_ns.is_some();
+    if is_summary {
+        args.check_for_summary()?;
+        tell(format_args!(
+            "damo: {}: a summary: working sets of all its snapshots, to within a 16th",
+            args.input.input.display()
+        ));
+    }
     let mut wss = args.start(spec, args.excluded.warm_up(), &meta);
     let mut losses = pass(&mut record, &mut wss)?;
     if let Some(warm_up) = args.excluded.adapted(wss.warm_up()) {
@@ -158,7 +198,19 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
                 .unwrap_or(std::cmp::Ordering::Equal)
         });
     }
-    tell_exactness(all.iter().map(|it| &it.sizes), args.time_weighted);
+    if !is_summary {
+        tell_exactness(all.iter().map(|it| &it.sizes), args.time_weighted);
+    }
+    if let Some(file) = plot {
+        let several = all.len() > 1;
+        let named = all.iter().map(|it| {
+            let name = several.then(|| whose_line(&it.whose));
+            (name.unwrap_or_default(), &it.sizes)
+        });
+        let title = "Working set size";
+        file.save(0, &chart(&args.distribution, title, Measure::Bytes, named)?)?;
+        return Ok(losses);
+    }
     match (args.distribution.form.table(), all.as_slice()) {
         (Some(table), all) => write_wss_table(out, all, &form, args.what().is_some(), table)?,
         (None, [collapsed]) if args.collapse_targets => write_collapsed_wss(out, collapsed, &form)?,

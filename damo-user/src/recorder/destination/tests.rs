@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::import;
-use crate::model::{Region, Snapshot, TargetKey};
+use crate::model::{KdamondInfo, Region, Snapshot, TargetKey};
 
 const MS: u64 = 1_000_000;
 
@@ -31,9 +31,13 @@ fn snapshot(i: u64) -> Item {
 
 /// A record that has its name.
 fn begun(path: &Path, rotation: Option<Rotation>) -> Destination {
-    let place = Place::create(path, 0o600, None, rotation).unwrap();
-    let mut record = Destination::begin(place, &Meta::default()).unwrap();
     assert!(!path.exists(), "nothing is there yet");
+    begun_in(path, rotation, false)
+}
+
+fn begun_in(path: &Path, rotation: Option<Rotation>, go_on: bool) -> Destination {
+    let place = Place::create(path, 0o600, None, rotation, go_on).unwrap();
+    let mut record = Destination::begin(place, &Meta::default()).unwrap();
     record.keep().unwrap();
     record
 }
@@ -245,4 +249,111 @@ fn a_full_queue_at_a_rotation_loses_nothing_silently() {
         (losses.stored, losses.samples()),
         (stats.samples, stats.lost)
     );
+}
+
+#[test]
+fn a_recorder_goes_on_where_another_one_has_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("record");
+    let rotation = Rotation {
+        age: Some(Duration::from_secs(1)),
+        keep_total: Some(50_000),
+        ..Rotation::default()
+    };
+    let mut uuids = Vec::new();
+    for i in 0..3 {
+        let mut record = begun_in(&path, Some(rotation), true);
+        assert_eq!((record.segment(), record.files()), (i * 2, 1));
+        record.item(&snapshot(u64::from(i) * 10));
+        record.tick(1000 * MS);
+        assert_eq!((record.segment(), record.files()), (i * 2 + 1, 2));
+        record.item(&snapshot(u64::from(i) * 10 + 1));
+        uuids.push(record.options.uuid);
+        assert_eq!(record.close(None).unwrap().samples, 20);
+    }
+    let segments = Segments::open(&path).unwrap();
+    assert_eq!(segments.numbers(), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(segments.uuid(), uuids[2]);
+    let expected = [0, 1, 10, 11, 20, 21].map(snapshot);
+    assert!(items(&path) == expected);
+    // What others have left is removed as what is our own.
+    let record = begun_in(&path, Some(rotation), true);
+    fs::write(path.join(segment_name(2)), vec![0; 100_000]).unwrap();
+    let segments = record.segments.clone().unwrap();
+    segments.remove_old();
+    assert_eq!(segments.removed_samples(), 0, "it is not ours");
+    drop(record);
+    for number in 0..6 {
+        let is_there = path.join(segment_name(number)).exists();
+        assert_eq!(is_there, number > 2, "{number}");
+    }
+}
+
+#[test]
+fn what_is_removed_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("damon.data");
+    let mut record = begun(&path, None);
+    record.item(&snapshot(0));
+    record.check_disk().unwrap();
+    fs::remove_file(&path).unwrap();
+    assert!(record.check_disk().is_err());
+    // Another one's of this name is not ours.
+    let other = self::record(&path, 3, None);
+    assert_eq!(other.samples, 30);
+    let error = record.close(Some(12)).unwrap_err().to_string();
+    let words = "somebody has removed it while it was being recorded into; 0 region samples";
+    assert!(
+        error.contains(words) && error.contains("12 are lost"),
+        "{error}"
+    );
+    // A segment that has gone with its folder.
+    let path = dir.path().join("record");
+    let mut record = begun(&path, Some(Rotation::default()));
+    record.item(&snapshot(0));
+    fs::remove_dir_all(&path).unwrap();
+    assert!(record.check_disk().is_err());
+    let error = record.close(None).unwrap_err().to_string();
+    assert!(error.contains("10 are lost"), "{error}");
+}
+
+#[test]
+fn segments_do_not_tell_of_kdamonds_that_were_gone_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("record");
+    let mut record = begun(&path, Some(Rotation::default()));
+    let meta = Meta {
+        kdamonds: [1, 2]
+            .map(|tid| KdamondInfo {
+                tid,
+                ..KdamondInfo::default()
+            })
+            .into(),
+        targets: [1, 2]
+            .map(|kdamond| TargetInfo {
+                kdamond,
+                ..TargetInfo::default()
+            })
+            .into(),
+        ..Meta::default()
+    };
+    record.meta(&meta);
+    record.forget(1);
+    for now_ns in [0, 2000 * MS] {
+        record.rotate_soon();
+        record.item(&snapshot(now_ns));
+        record.tick(now_ns);
+    }
+    record.close(None).unwrap();
+    let told = |number| {
+        let segment = Reader::open(path.join(segment_name(number))).unwrap();
+        let tids = segment.meta().kdamonds.iter().map(|it| it.tid);
+        let of = segment.meta().targets.iter().map(|it| it.kdamond);
+        (tids.collect::<Vec<_>>(), of.collect::<Vec<_>>())
+    };
+    assert_eq!(told(0), (vec![1, 2], vec![1, 2]));
+    assert_eq!(told(1), (vec![2], vec![2]));
+    // And the record knows all.
+    let all = Segments::open(&path).unwrap();
+    assert_eq!(all.meta().kdamonds.len(), 2);
 }

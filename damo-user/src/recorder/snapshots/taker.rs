@@ -184,7 +184,7 @@ impl Taker {
 /// Puts regions of a scheme into a snapshot. Those of several targets come in
 /// any order and may overlap: a record has no place for two regions at one
 /// address, so the second counts as missing.
-pub(super) fn fill(snapshot: &mut Snapshot, tried: &TriedRegions, passed: bool) {
+pub(in crate::recorder) fn fill(snapshot: &mut Snapshot, tried: &TriedRegions, passed: bool) {
     let mut regions: Vec<_> = tried.regions.iter().collect();
     regions.sort_by_key(|region| region.start);
     let mut extra = Extra::default();

@@ -4,7 +4,7 @@ use crate::model::units::{format_number, format_size, format_time};
 
 /// A whole number, cut towards zero, with a comma before each three digits.
 pub fn number(number: f64, raw: bool) -> String {
-    let digits = number.abs().min(u64::MAX as f64) as u64;
+    let digits = number.abs() as u64;
     signed(number < 0.0, digits, raw)
 }
 

@@ -43,7 +43,11 @@ pub fn push_record(
             let goal = record.goal.unwrap_or_default();
             format!(
                 "target {} accesses per {} aggrs, [{}, {}] sampling interval",
-                numbers::percent(goal.access_percent, raw),
+                match raw {
+                    // In its own unit, of a hundredth of a percent.
+                    true => format!("{:.6}", goal.access_percent * 100.0),
+                    false => numbers::percent(goal.access_percent, false),
+                },
                 numbers::number(goal.aggrs as f64, raw),
                 us(goal.min_sample_us),
                 us(goal.max_sample_us)

@@ -7,6 +7,8 @@ use super::args::{AccessArgs, Compat, ScaleArg, StyleArg};
 use super::sieve::{Sieve, pairs};
 use crate::analyze::access::{Bins, Weights};
 use crate::cli::UsageError;
+use crate::cli::params::filters_of;
+use crate::control::params::Filter;
 use crate::model::units::{TimeUnit, parse_time_ns, parse_time_us};
 use crate::render::access::{BoxLook, Formats, Known, Look, StripLook, Style};
 use crate::render::{Palette, TableForm};
@@ -44,6 +46,10 @@ pub enum Form {
 #[derive(Debug)]
 pub struct Plan {
     pub inputs: Vec<Input>,
+    /// Of what runs now, how much passes these is asked for.
+    pub filters: Vec<Filter>,
+    /// Regions of what runs now that are alike are put together.
+    pub merge_alike: bool,
     pub repeat: Repeat,
     pub form: Form,
     pub style: Style,
@@ -85,8 +91,11 @@ impl AccessArgs {
         };
         let weights = self.weights();
         let filters = self.filters.filters()?;
+        let inputs = self.inputs()?;
         Ok(Plan {
-            inputs: self.inputs()?,
+            filters: self.snapshot_filters(&inputs)?,
+            inputs,
+            merge_alike: !self.dont_merge_regions,
             repeat: self.repeat()?,
             form,
             style: self.style.into(),
@@ -106,6 +115,17 @@ impl AccessArgs {
                 compat: self.compat == Some(Compat::Damo),
             },
         })
+    }
+
+    fn snapshot_filters(&self, inputs: &[Input]) -> Result<Vec<Filter>, UsageError> {
+        const NAME: &str = "snapshot_damos_filter";
+        let filters = filters_of(NAME, &self.snapshot_damos_filter)?;
+        match filters.is_empty() || inputs.is_empty() {
+            true => Ok(filters),
+            false => Err(UsageError(format!(
+                "--{NAME} asks kdamonds that run: leave --input out"
+            ))),
+        }
     }
 
     fn weights(&self) -> Weights {

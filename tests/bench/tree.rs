@@ -1,0 +1,123 @@
+//! A command and all that it starts, in a cgroup of their own: nothing they use
+//! is missed, whoever waits for whom.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+const GROUP: &str = "/sys/fs/cgroup/bench";
+
+/// Often enough to see what a process that is about to end has used.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Some commands, one after the other.
+pub struct Tree {
+    running: Option<Child>,
+    begin: Option<Instant>,
+    end: Instant,
+    peak_kib: u64,
+}
+
+/// What they used.
+pub struct Used {
+    /// CPU seconds of all.
+    pub cpu_s: f64,
+    /// Seconds from the first one's start to the last one's end.
+    pub wall_s: f64,
+    /// The most memory that was resident at one time, in KiB: each process's
+    /// own peak, added up over those that ran then.
+    pub peak_kib: u64,
+}
+
+impl Tree {
+    /// With nothing in it.
+    pub fn new() -> Result<Tree> {
+        let _ = fs::remove_dir(GROUP);
+        fs::create_dir(GROUP).context(GROUP)?;
+        Ok(Tree {
+            running: None,
+            begin: None,
+            end: Instant::now(),
+            peak_kib: 0,
+        })
+    }
+
+    /// Starts a command; what it prints goes to `out`, its errors to `out` with
+    /// `.err`.
+    pub fn start(&mut self, command: &[String], out: &Path) -> Result<()> {
+        let child = Command::new("sh")
+            .args(["-c", "echo $$ >\"$0\"/cgroup.procs && exec \"$@\"", GROUP])
+            .args(command)
+            .stdin(Stdio::null())
+            .stdout(File::create(out)?)
+            .stderr(File::create(out.with_extension("err"))?)
+            .spawn()?;
+        self.begin.get_or_insert_with(Instant::now);
+        self.running = Some(child);
+        Ok(())
+    }
+
+    /// Looks after it for a while; whether it still runs.
+    pub fn watch(&mut self, time: Duration) -> Result<bool> {
+        let until = Instant::now() + time;
+        loop {
+            self.peak_kib = self.peak_kib.max(resident_kib()?);
+            let running = self.running.as_mut().context("nothing was started")?;
+            if running.try_wait()?.is_some() {
+                return Ok(false);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(true);
+            }
+            sleep(left.min(TICK));
+        }
+    }
+
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// It failed: with what it said.
+    pub fn wait(&mut self, out: &Path) -> Result<()> {
+        while self.watch(TICK)? {}
+        self.end = Instant::now();
+        let mut ended = self.running.take().context("nothing was started")?;
+        let status = ended.wait()?;
+        let said = fs::read_to_string(out.with_extension("err")).unwrap_or_default();
+        ensure!(status.success(), "a measured command: {status}: {said}");
+        Ok(())
+    }
+
+    /// What all of them used. What is left running is ended.
+    pub fn used(self) -> Result<Used> {
+        let stat = fs::read_to_string(format!("{GROUP}/cpu.stat"))?;
+        let us = stat
+            .lines()
+            .find_map(|line| line.strip_prefix("usage_usec "));
+        let us: f64 = us.context("no usage_usec")?.parse()?;
+        let _ = fs::write(format!("{GROUP}/cgroup.kill"), "1");
+        Ok(Used {
+            cpu_s: us / 1e6,
+            wall_s: (self.end - self.begin.unwrap_or(self.end)).as_secs_f64(),
+            peak_kib: self.peak_kib,
+        })
+    }
+}
+
+/// Peaks of those who run now.
+fn resident_kib() -> Result<u64> {
+    let processes = fs::read_to_string(format!("{GROUP}/cgroup.procs"))?;
+    let peak = |pid: &str| -> Option<u64> {
+        // A process that is gone has none.
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))?;
+        peak.split_whitespace().next()?.parse().ok()
+    };
+    Ok(processes.lines().filter_map(peak).sum())
+}
