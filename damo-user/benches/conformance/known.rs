@@ -20,8 +20,6 @@ pub enum How {
     WeRefuse(&'static str),
     /// Ours has a form of its own.
     OwnForm,
-    /// Ours has a form of its own.
-    OwnForm,
     /// Ours is the peer's, changed like this.
     Changed(fn(&str) -> String),
 }
@@ -38,7 +36,6 @@ impl Known {
         match self.how {
             How::TheyFail(said) => theirs.code != 0 && ours.code == 0 && theirs.err.contains(said),
             How::WeRefuse(said) => theirs.code == 0 && ours.code != 0 && ours.err.contains(said),
-            How::OwnForm => theirs.code == 0 && ours.code == 0 && !ours.out.is_empty(),
             How::OwnForm => theirs.code == 0 && ours.code == 0 && !ours.out.is_empty(),
             How::Changed(change) => {
                 theirs.code == 0 && ours.code == 0 && change(&theirs.out) == ours.out

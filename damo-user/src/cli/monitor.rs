@@ -84,7 +84,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome> {
     let _inside = runtime.enter();
     let mut signals = Signals::listen()?;
     let mut monitor = Monitor::start(args, folder.path())?;
-    runtime.block_on(async {
+    let shown = runtime.block_on(async {
         while args.count == 0 || monitor.shown < args.count {
             if monitor.show(out)? {
                 continue;
@@ -100,9 +100,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome> {
             }
         }
         Ok::<_, anyhow::Error>(())
-    })?;
-    monitor.end()?;
-    Ok(Outcome::Done)
+    });
+    // Also if nobody reads any longer.
+    let ended = monitor.end();
+    shown.and(ended).map(|()| Outcome::Done)
 }
 
 struct Monitor<'a> {
@@ -213,7 +214,7 @@ impl<'a> Monitor<'a> {
     }
 
     /// Ends the recorder, and waits until DAMON is put back.
-    fn end(mut self) -> Result<()> {
+    fn end(&mut self) -> Result<()> {
         drop(self.profile.take());
         let status = self.recorder.end(GRACE)?;
         let said = self.last_words();
@@ -236,6 +237,13 @@ impl<'a> Monitor<'a> {
             (Ok(_), Some(line)) => line.trim_start_matches("damo: ").to_owned(),
             _ => "the recorder failed and said nothing; try damo record".to_owned(),
         }
+    }
+}
+
+impl Drop for Monitor<'_> {
+    /// A recorder that is killed, as helpers are, puts nothing back.
+    fn drop(&mut self) {
+        let _ = self.recorder.end(GRACE);
     }
 }
 

@@ -17,6 +17,7 @@ mod raw;
 mod sources;
 mod summary;
 mod times;
+mod trace;
 mod wss;
 
 use std::io::Write;
@@ -60,6 +61,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         Kind::Times(args) => times::run(&args, out)?,
         Kind::Profile(args) => profile::run(&args, out)?,
         Kind::Holistic(args) => return holistic::run(&args, out),
+        Kind::Trace(args) => return trace::run(&args, out),
         Kind::PaLayout(args) => return pa_layout::run(&args, out),
         Kind::Damon(args) => return super::status::run(&args, out),
         Kind::RecordInfo(args) => return super::record_info::run(&args, out),

@@ -43,6 +43,8 @@ pub enum Kind {
     Profile(super::profile::Args),
     /// Accesses, working set, memory and hot functions on one page
     Holistic(super::holistic::Args),
+    /// DAMON's trace events, as the kernel tells them; needs no record
+    Trace(super::trace::Args),
     /// What is where in the physical address space; needs no record
     #[command(name = "pa_layout")]
     PaLayout(super::pa_layout::Args),

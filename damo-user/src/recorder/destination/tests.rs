@@ -337,7 +337,10 @@ fn segments_do_not_tell_of_kdamonds_that_were_gone_before() {
             .into(),
         ..Meta::default()
     };
-    record.meta(&meta);
+    record.kdamonds(&meta.kdamonds);
+    for target in &meta.targets {
+        record.target(target);
+    }
     record.forget(1);
     for now_ns in [0, 2000 * MS] {
         record.rotate_soon();

@@ -56,7 +56,9 @@ pub fn glance(system: &System) -> Result<Glance, GlanceError> {
         // A signal ends the process, and with it the tap.
         let _ = poll(ready, Some(&LOOK));
         tap.drain(|arrival| looking.take(arrival, &mut kdamonds));
-        kdamonds.take_gone();
+        for tid in kdamonds.gone() {
+            kdamonds.remove(tid);
+        }
         let tids = kdamonds.tids();
         match tids.is_empty() {
             true if looking.seen.is_empty() => return Err(GlanceError::Ended),
