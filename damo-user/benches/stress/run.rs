@@ -144,6 +144,7 @@ impl Run {
 
 fn plan(out: std::path::PathBuf) -> Plan {
     Plan {
+        summary: None,
         out,
         mode: 0o600,
         rotation: None,

@@ -322,24 +322,15 @@ fn segments_do_not_tell_of_kdamonds_that_were_gone_before() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("record");
     let mut record = begun(&path, Some(Rotation::default()));
-    let meta = Meta {
-        kdamonds: [1, 2]
-            .map(|tid| KdamondInfo {
-                tid,
-                ..KdamondInfo::default()
-            })
-            .into(),
-        targets: [1, 2]
-            .map(|kdamond| TargetInfo {
-                kdamond,
-                ..TargetInfo::default()
-            })
-            .into(),
-        ..Meta::default()
-    };
-    record.kdamonds(&meta.kdamonds);
-    for target in &meta.targets {
-        record.target(target);
+    record.kdamonds(&[1, 2].map(|tid| KdamondInfo {
+        tid,
+        ..KdamondInfo::default()
+    }));
+    for kdamond in [1, 2] {
+        record.target(&TargetInfo {
+            kdamond,
+            ..TargetInfo::default()
+        });
     }
     record.forget(1);
     for now_ns in [0, 2000 * MS] {

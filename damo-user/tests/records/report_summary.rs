@@ -8,7 +8,7 @@
     reason = "a test ends where something is wrong"
 )]
 
-mod report_common;
+use crate::report_common;
 
 use std::path::{Path, PathBuf};
 

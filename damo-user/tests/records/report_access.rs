@@ -2,7 +2,7 @@
 //! snapshots, and what it is to print of others.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod report_common;
+use crate::report_common;
 
 use std::path::{Path, PathBuf};
 
