@@ -13,6 +13,8 @@
 mod cases;
 #[path = "conformance/known.rs"]
 mod known;
+#[path = "conformance/options.rs"]
+mod options;
 #[path = "../tests/peer_common/mod.rs"]
 mod peer_common;
 #[path = "conformance/programs.rs"]
@@ -69,10 +71,22 @@ fn main() -> ExitCode {
         cases.len(),
         files.len()
     );
-    let programs = Programs::new(&peer, Path::new(env!("CARGO_TARGET_TMPDIR")));
+    let damo = arguments.iter().find_map(|it| it.strip_prefix("--damo="));
+    let damo = Path::new(damo.unwrap_or(env!("CARGO_BIN_EXE_damo")));
+    let programs = Programs::new(&peer, damo, Path::new(env!("CARGO_TARGET_TMPDIR")));
     let found = in_parallel(&cases, |(case, file)| compare(&programs, case, file));
+    let unknown = match words.is_empty() {
+        true => options::unknown(&peer, damo),
+        false => Vec::new(),
+    };
+    for line in &unknown {
+        println!("NOT TAKEN: {line}");
+    }
     let whole = words.is_empty() && files.iter().any(|file| file.is_fixture);
-    tell(&cases, &found, verbose, whole)
+    match tell(&cases, &found, verbose, whole) && unknown.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
 }
 
 fn compare(programs: &Programs, case: &Case, file: &File) -> Found {
@@ -92,8 +106,8 @@ fn compare(programs: &Programs, case: &Case, file: &File) -> Found {
     }
 }
 
-/// Prints what was found; fails where it is not as it should be.
-fn tell(cases: &[(Case, &File)], found: &[Found], verbose: bool, whole: bool) -> ExitCode {
+/// Prints what was found: whether it is as it should be.
+fn tell(cases: &[(Case, &File)], found: &[Found], verbose: bool, whole: bool) -> bool {
     let (mut same, mut missing, mut differ) = (0, Vec::new(), 0);
     let mut known = vec![0; KNOWN.len()];
     for ((case, file), found) in cases.iter().zip(found) {
@@ -132,10 +146,7 @@ fn tell(cases: &[(Case, &File)], found: &[Found], verbose: bool, whole: bool) ->
         stale += 1;
     }
     println!("{differ} differ otherwise, {stale} known differences are none");
-    match differ + stale + missing.len() {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
-    }
+    differ + stale + missing.len() == 0
 }
 
 /// `report wss`, of a line.

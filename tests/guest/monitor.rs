@@ -1,4 +1,4 @@
-//! `damo monitor`: views of one recording while it goes on.
+//! `damo monitor`: views of one recording while it goes on; `damo report trace`.
 
 use std::fs;
 
@@ -62,8 +62,44 @@ fn it_ends_with_its_target_and_by_a_signal() {
     assert!(!damon_is_on());
     assert!(!std::path::Path::new("/run/damo/kdamonds").exists());
 
+    // Nobody reads any longer.
+    let closed = {
+        let (read, write) = std::io::pipe().unwrap();
+        drop(read);
+        write
+    };
+    let mut command = scene.damo(&["monitor", "paddr", "--delay", "1"]);
+    let status = command.stdout(closed).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert!(!damon_is_on());
+
     // What cannot be recorded is told.
     let ran = scene.run(&["monitor", "/nowhere/program"]);
     assert_eq!(ran.status.code(), Some(1), "{ran:?}");
     assert!(ran.stderr.contains("/nowhere/program"), "{ran:?}");
+}
+
+#[test]
+fn events_are_printed_and_no_instance_is_left() {
+    if !only_once() {
+        return;
+    }
+    let scene = Scene::quiet("events_are_printed");
+    let ran = scene.run(&["start", "paddr"]);
+    assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+    let trace = ["report", "trace", "--timeout", "1"];
+    let ran = scene.run(&[&trace[..], &["--event", "damon:damon_aggregated"]].concat());
+    assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+    let events = ran.stdout.matches(": damon_aggregated: target_id=").count();
+    assert!(events >= 10, "{events}: {ran:?}");
+    assert_eq!(events, ran.stdout.lines().count(), "{ran:?}");
+    let ran = scene.run(&[&trace[..], &["--event", "damon_agregated"]].concat());
+    assert_eq!(ran.status.code(), Some(1), "{ran:?}");
+    assert!(ran.stderr.contains("but damon_aggregated"), "{ran:?}");
+    for tracefs in ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"] {
+        let left = fs::read_dir(format!("{tracefs}/instances"));
+        let left: Vec<_> = left.into_iter().flatten().flatten().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+    assert_eq!(scene.run(&["stop"]).status.code(), Some(0));
 }

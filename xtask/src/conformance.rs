@@ -14,6 +14,9 @@ pub struct Args {
     /// Only combinations that have all of these words, as `"report wss"` or a file's name
     #[arg(value_name = "WORDS")]
     words: Vec<String>,
+    /// Another build of damo
+    #[arg(long, value_name = "PATH")]
+    damo: Option<std::path::PathBuf>,
     /// Print more of each difference
     #[arg(long)]
     verbose: bool,
@@ -43,6 +46,11 @@ pub fn main(args: &Args) -> Result<ExitCode> {
             "--",
         ])
         .args(args.verbose.then_some("--verbose"))
+        .args(
+            args.damo
+                .as_ref()
+                .map(|damo| format!("--damo={}", damo.display())),
+        )
         .args(&args.words)
         .env(sandbox::EXPECT, "1")
         .status()

@@ -141,7 +141,7 @@ const LINES: &[(&str, &str)] = &[
     ),
     (
         "L",
-        "report wss --input record (--acc_thres 5|--acc_thres 19|--sz_thres 1048576|--sz_thres 1M|--work_time 500000|--work_time 2000000 --raw_number|--nr_cols_bar 0|--nr_cols_bar 10|--exclude_samples 0|--exclude_samples 50|--collapse_targets|--per_target)",
+        "report wss --input record (--acc_thres 5|--acc_thres 19|--sz_thres 1048576|--work_time 500000|--work_time 2000000 --raw_number|--nr_cols_bar 0|--nr_cols_bar 10|--exclude_samples 0|--exclude_samples 50|--collapse_targets|--per_target)",
     ),
     (
         "L",

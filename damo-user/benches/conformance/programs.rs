@@ -66,18 +66,20 @@ impl Printed {
 
 pub struct Programs {
     peer: PathBuf,
+    damo: PathBuf,
     kept: PathBuf,
 }
 
 impl Programs {
-    /// `peer` is its folder, `below` one to keep things in.
-    pub fn new(peer: &Path, below: &Path) -> Programs {
+    /// `peer` is its folder, `damo` our program, `below` a folder to keep things in.
+    pub fn new(peer: &Path, damo: &Path, below: &Path) -> Programs {
         // The folder has the version in its name.
         let version = peer.file_name().unwrap_or_default();
         let kept = below.join("conformance").join(version);
         fs::create_dir_all(&kept).expect("target/ can be written");
         Programs {
             peer: peer.to_owned(),
+            damo: damo.to_owned(),
             kept,
         }
     }
@@ -107,7 +109,7 @@ impl Programs {
 
     /// Ours.
     pub fn ours(&self, line: &str, file: &File) -> Printed {
-        run(Command::new(env!("CARGO_BIN_EXE_damo")), line, file)
+        run(Command::new(&self.damo), line, file)
     }
 }
 

@@ -8,8 +8,9 @@ use clap::{Args as _, Command};
 
 use super::filters::FilterArgs;
 use super::params::ParamArgs;
-use super::tree::tree;
-use super::{Outcome, UsageError};
+use super::snapshot_filters::SnapshotFilterArgs;
+use super::tree::{parse, tree};
+use super::{Outcome, UsageError, dispatch};
 use crate::model::similar;
 
 /// Print help on a command or a topic
@@ -43,7 +44,12 @@ const TOPICS: &[Topic] = &[
     Topic {
         name: "access_filter_options",
         about: "Which regions and snapshots of a record are wanted",
-        text: Text::Options(|| FilterArgs::augment_args(Command::new("damo"))),
+        text: Text::Options(access_filters),
+    },
+    Topic {
+        name: "access_format_options",
+        about: "How damo report access shows them",
+        text: Text::Options(access_format),
     },
     Topic {
         name: "exit-codes",
@@ -102,6 +108,45 @@ of damo 1), perf.data and any of these within gzip or zstd are read, too; `-` is
 standard input.
 ";
 
+fn access_filters() -> Command {
+    SnapshotFilterArgs::augment_args(FilterArgs::augment_args(Command::new("damo")))
+}
+
+/// The options of `damo report access` that are neither about what to read nor
+/// about which regions of it.
+fn access_format() -> Command {
+    let (tree, others) = (tree(), access_filters());
+    let access = tree
+        .find_subcommand("report")
+        .and_then(|report| report.find_subcommand("access"));
+    let read = ["input", "repeat", "snapshot_damos_filter"];
+    let own = access
+        .into_iter()
+        .flat_map(Command::get_arguments)
+        .filter(|arg| {
+            let id = arg.get_id();
+            !read.contains(&id.as_str()) && others.get_arguments().all(|other| other.get_id() != id)
+        });
+    Command::new("damo").args(own)
+}
+
+/// What can stand in the formats of `damo report access`, by damo 3's names.
+const KEYWORDS: [&str; 3] = [
+    "record_format_keywords",
+    "snapshot_format_keywords",
+    "region_format_keywords",
+];
+
+fn print_keywords(word: &str, out: &mut dyn Write) -> Result<Outcome> {
+    let plain = word.replace('-', "_");
+    if !KEYWORDS.contains(&plain.as_str()) {
+        return Err(unknown("damo help access_format_options", word, &KEYWORDS).into());
+    }
+    let option = format!("--ls_{plain}");
+    let line = ["damo", "report", "access", &option].map(Into::into);
+    dispatch(parse(line.to_vec())?.command, out)
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -112,14 +157,22 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome> {
         [word, ..] => topic(word),
         [] => None,
     };
-    if let Some(topic) = topic {
-        return print_topic(topic, out);
+    match (topic, words.as_slice()) {
+        (Some(topic), [_]) => return print_topic(topic, out),
+        (Some(topic), [_, word]) if topic.name == "access_format_options" => {
+            return print_keywords(word, out);
+        }
+        (Some(topic), [_, word, ..]) => {
+            return Err(unknown(&format!("damo help {}", topic.name), word, &[]).into());
+        }
+        (None, _) | (Some(_), []) => {}
     }
     let mut tree = tree();
     tree.build();
     let mut command = &mut tree;
     for word in &words {
         let known = names(command);
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
         let path = command.get_bin_name().unwrap_or("damo").to_owned();
         command = command
             .find_subcommand_mut(word)
@@ -149,6 +202,14 @@ fn print_topic(topic: &Topic, out: &mut dyn Write) -> Result<Outcome> {
             print(&command.render_long_help(), out)?;
         }
     }
+    if topic.name == "access_format_options" {
+        writeln!(
+            out,
+            "\nWhat can stand in formats: damo help {} {}",
+            topic.name,
+            KEYWORDS.join("|")
+        )?;
+    }
     Ok(Outcome::Done)
 }
 
@@ -167,16 +228,16 @@ fn names(command: &Command) -> Vec<String> {
     commands.map(|it| it.get_name().to_owned()).collect()
 }
 
-fn unknown(path: &str, word: &str, known: &[String]) -> UsageError {
+fn unknown(path: &str, word: &str, known: &[&str]) -> UsageError {
     let topics = match path {
         "damo" => TOPICS.iter().map(|topic| topic.name).collect(),
         _ => Vec::new(),
     };
-    let known: Vec<&str> = known.iter().map(String::as_str).chain(topics).collect();
+    let known: Vec<&str> = known.iter().copied().chain(topics).collect();
     let near = similar(word, known.iter().copied());
     UsageError(match (near, known.is_empty()) {
         (Some(near), _) => format!("help: `{path}` has no '{word}'; did you mean '{near}'?"),
-        (None, true) => format!("help: `{path}` has no commands of its own; leave '{word}' out"),
+        (None, true) => format!("help: `{path}` has nothing below it; leave '{word}' out"),
         (None, false) => format!("help: `{path}` has no '{word}', but {}", known.join(", ")),
     })
 }
@@ -264,6 +325,11 @@ mod tests {
             ("unit", "did you mean 'units'?"),
             ("report wsss", "did you mean 'wss'?"),
             ("report wss now", "leave 'now' out"),
+            ("units now", "leave 'now' out"),
+            (
+                "access_format_options regoin_format_keywords",
+                "did you mean 'region_format_keywords'?",
+            ),
             ("report qqqq", "has no 'qqqq', but raw, "),
         ] {
             let error = help(words).unwrap_err();

@@ -77,7 +77,7 @@ pub struct UsageError(pub String);
     disable_help_subcommand = true,
     after_help = "\
 More: damo COMMAND --help, damo help TOPIC (damon_param_options,
-access_filter_options, exit-codes, units, files).
+access_filter_options, access_format_options, exit-codes, units, files).
 Options may be typed with dashes or with underscores."
 )]
 struct Cli {

@@ -2,7 +2,7 @@
 //! recording writes segments, and each is shown when it is closed: nothing
 //! falls between two views.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{IsTerminal, Read, Seek, Write};
 use std::os::unix::process::CommandExt;
@@ -13,8 +13,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
-use super::report::hot_functions;
-use super::{Outcome, dispatch, is_broken_pipe, one_line, tree};
+use super::Outcome;
+use super::report::Page;
 use crate::import;
 use crate::model::units::{self, TimeUnit};
 use crate::recorder::Profile;
@@ -61,7 +61,8 @@ enum ReportType {
 const LOOK: Duration = Duration::from_millis(50);
 /// How long the recorder may take to put DAMON back.
 const GRACE: Duration = Duration::from_secs(60);
-/// Lines of functions.
+/// Rows of the picture, and lines of functions.
+const ROWS: usize = 16;
 const FUNCTIONS: usize = 10;
 
 fn parse_delay(text: &str) -> Result<Duration, String> {
@@ -83,7 +84,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome> {
     let _inside = runtime.enter();
     let mut signals = Signals::listen()?;
     let mut monitor = Monitor::start(args, folder.path())?;
-    runtime.block_on(async {
+    let shown = runtime.block_on(async {
         while args.count == 0 || monitor.shown < args.count {
             if monitor.show(out)? {
                 continue;
@@ -99,9 +100,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome> {
             }
         }
         Ok::<_, anyhow::Error>(())
-    })?;
-    monitor.end()?;
-    Ok(Outcome::Done)
+    });
+    // Also if nobody reads any longer.
+    let ended = monitor.end();
+    shown.and(ended).map(|()| Outcome::Done)
 }
 
 struct Monitor<'a> {
@@ -170,7 +172,7 @@ impl<'a> Monitor<'a> {
         } else if self.shown > 0 {
             writeln!(out)?;
         }
-        let target = self.args.target.join(std::ffi::OsStr::new(" "));
+        let target = self.args.target.join(OsStr::new(" "));
         let target = target.to_string_lossy();
         let target = crate::model::printable(&target);
         let seconds = self.args.delay.as_secs_f64();
@@ -180,15 +182,19 @@ impl<'a> Monitor<'a> {
             self.shown.saturating_add(1)
         )?;
         let profile = self.profile.take().and_then(Profile::end);
-        for words in reports_of(self.args.report_type) {
-            report(&words, &path, out)?;
-        }
+        let page = Page {
+            record: &path,
+            footprints: &path,
+            profile: profile.as_deref(),
+            rows: ROWS,
+            functions: FUNCTIONS,
+        };
+        match self.args.report_type {
+            ReportType::Heats => page.heats(out)?,
+            ReportType::Wss => page.wss(out)?,
+            ReportType::Holistic => page.write(out)?,
+        };
         if let Some(profile) = profile {
-            writeln!(out, "# functions that take the time")?;
-            match hot_functions(&profile, FUNCTIONS) {
-                Ok(text) => out.write_all(text.as_bytes())?,
-                Err(error) => writeln!(out, "# {}", one_line(&error))?,
-            }
             let _ = std::fs::remove_file(profile);
         }
         out.flush()?;
@@ -208,7 +214,7 @@ impl<'a> Monitor<'a> {
     }
 
     /// Ends the recorder, and waits until DAMON is put back.
-    fn end(mut self) -> Result<()> {
+    fn end(&mut self) -> Result<()> {
         drop(self.profile.take());
         let status = self.recorder.end(GRACE)?;
         let said = self.last_words();
@@ -234,36 +240,16 @@ impl<'a> Monitor<'a> {
     }
 }
 
-/// The reports of a view, as they would be typed.
-fn reports_of(report_type: ReportType) -> Vec<Vec<&'static str>> {
-    let heats = vec!["heats", "--heatmap", "stdout", "--resol", "16", "80"];
-    let wss = vec!["wss", "--collapse_targets", "--exclude_samples", "0"];
-    match report_type {
-        ReportType::Heats => vec![heats],
-        ReportType::Wss => vec![wss],
-        ReportType::Holistic => vec![heats, wss],
+impl Drop for Monitor<'_> {
+    /// A recorder that is killed, as helpers are, puts nothing back.
+    fn drop(&mut self) {
+        let _ = self.recorder.end(GRACE);
     }
 }
 
 /// Whether it was not the target's own exit code.
 fn failed(status: ExitStatus) -> bool {
     matches!(status.code(), Some(1 | 2))
-}
-
-/// Prints a report of a segment; what is wrong with it is printed in its place.
-fn report(words: &[&str], segment: &Path, out: &mut dyn Write) -> Result<()> {
-    let start = ["damo", "report"].iter().chain(words);
-    let mut line: Vec<OsString> = start.map(OsString::from).collect();
-    line.extend(["--input".into(), segment.into()]);
-    let done = match tree::parse(line) {
-        Ok(cli) => dispatch(cli.command, out),
-        Err(error) => Err(error.into()),
-    };
-    match done {
-        Ok(_) => Ok(()),
-        Err(error) if is_broken_pipe(&error) => Err(error),
-        Err(error) => Ok(writeln!(out, "# {}", one_line(&error))?),
-    }
 }
 
 #[cfg(test)]
@@ -276,16 +262,6 @@ mod tests {
         assert_eq!(parse_delay("1.5s"), Ok(Duration::from_millis(1500)));
         for bad in ["0", "999ms", "x"] {
             assert!(parse_delay(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn reports_of_every_type_are_as_they_are_typed() {
-        for report_type in ReportType::value_variants() {
-            for words in reports_of(*report_type) {
-                let line = ["damo", "report"].iter().chain(&words).map(OsString::from);
-                tree::parse(line.collect()).unwrap();
-            }
         }
     }
 }

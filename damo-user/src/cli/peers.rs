@@ -30,44 +30,6 @@ const COMMANDS: &[(&str, &str)] = &[
     ("raw", "is `damo report raw`"),
     ("wss", "is `damo report wss`"),
     ("access", "is `damo report access`"),
-    ("adjust", "is not here yet: it comes with a later version"),
-    ("validate", "is not here yet: it comes with a later version"),
-    (
-        "report access",
-        "is not here yet: it comes with a later version",
-    ),
-    (
-        "report heatmap",
-        "is not here yet: it comes with a later version",
-    ),
-    (
-        "report nr_regions",
-        "is not here yet: it comes with a later version",
-    ),
-    (
-        "report footprints",
-        "is not here yet: it comes with a later version",
-    ),
-    (
-        "report trace",
-        "is not here yet: it comes with a later version",
-    ),
-    (
-        "report pa_layout",
-        "is not here yet: it comes with a later version",
-    ),
-    (
-        "report times",
-        "is not here yet: it comes with a later version",
-    ),
-    (
-        "report profile",
-        "is not here yet: it comes with a later version",
-    ),
-    (
-        "report holistic",
-        "is not here yet: it comes with a later version",
-    ),
     (
         "args accesses_filter",
         "is not here: the filters are options of `damo report access` and `damo record`; see `damo help access_filter_options`",

@@ -5,6 +5,7 @@ mod args;
 mod footprints;
 mod heatmap;
 mod heats;
+mod holistic;
 mod mappings;
 mod maps;
 mod nr_regions;
@@ -16,6 +17,7 @@ mod raw;
 mod sources;
 mod summary;
 mod times;
+mod trace;
 mod wss;
 
 use std::io::Write;
@@ -23,7 +25,8 @@ use std::path::Path;
 
 pub use args::Args;
 use args::Kind;
-pub use profile::hot_functions;
+pub use holistic::Page;
+use profile::hot_functions;
 
 use super::watch::Watch;
 use super::{Outcome, UsageError};
@@ -56,6 +59,9 @@ pub fn run(args: Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         Kind::Mappings(args) => mappings::run(&args, out)?,
         Kind::Footprints(args) => footprints::run(&args, out)?,
         Kind::Times(args) => times::run(&args, out)?,
+        Kind::Profile(args) => profile::run(&args, out)?,
+        Kind::Holistic(args) => return holistic::run(&args, out),
+        Kind::Trace(args) => return trace::run(&args, out),
         Kind::PaLayout(args) => return pa_layout::run(&args, out),
         Kind::Damon(args) => return super::status::run(&args, out),
         Kind::RecordInfo(args) => return super::record_info::run(&args, out),

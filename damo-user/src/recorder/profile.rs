@@ -97,7 +97,8 @@ impl Profile {
         let output = Output::create(&beside(record), mode, owner)?;
         let said = tempfile::tempfile()?;
         let mut command = Command::new(program);
-        command.args(["record", "--quiet", "--output", OUTPUT]);
+        // The record's clock, so that its times are those of the profile.
+        command.args(["record", "--quiet", "--clockid=mono", "--output", OUTPUT]);
         let list: Vec<String> = pids.iter().map(u32::to_string).collect();
         match pids {
             [] => command.arg("--all-cpus"),

@@ -13,6 +13,7 @@ mod btf;
 mod layout;
 mod summaries;
 mod told;
+pub mod trace_text;
 mod wire;
 
 pub use assemble::Assembler;

@@ -381,3 +381,71 @@ proptest! {
         prop_assert_eq!((here, missing), (50 - lost.len(), lost.len()));
     }
 }
+
+/// Every command without commands below it, by its words.
+fn leaves(command: &clap::Command, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
+    if !command.has_subcommands() {
+        found.push(path.clone());
+    }
+    for below in command.get_subcommands() {
+        path.push(below.get_name().to_owned());
+        leaves(below, path, found);
+        path.pop();
+    }
+}
+
+#[test]
+fn a_reader_that_has_had_enough_ends_every_command_quietly() {
+    let folder = folder();
+    let text = script(&two_targets(60)).replace(": 1\n", ": 1 3\n");
+    let text = file(&folder, "text", text);
+    let mut commands = Vec::new();
+    leaves(&damo_user::cli::tree(), &mut Vec::new(), &mut commands);
+    let run = |words: &[String], stdout: Stdio| {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let output = command(&words)
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), said, output.stdout)
+    };
+    let mut tried = 0;
+    for words in commands {
+        let help = [&words[..], &["--help".to_owned()]].concat();
+        let mut lines = vec![help.clone()];
+        // Those that read a record, and those that need nothing.
+        let (.., help) = run(&help, Stdio::piped());
+        let help = String::from_utf8(help).unwrap();
+        if help.contains("--input <") {
+            let input = ["--input".to_owned(), text.display().to_string()];
+            lines.push([&words[..], &input].concat());
+        } else if help.contains("[FILE]") || help.contains("<FILE>...") {
+            lines.push([&words[..], &[text.display().to_string()]].concat());
+        }
+        if ["completions", "help", "version", "features"].contains(&words[0].as_str()) {
+            let shell = (words[0] == "completions").then(|| "bash".to_owned());
+            lines.push(words.into_iter().chain(shell).collect());
+        }
+        for words in lines {
+            let (code, said, out) = run(&words, Stdio::piped());
+            if out.is_empty() {
+                continue;
+            }
+            let (read, write) = std::io::pipe().unwrap();
+            drop(read);
+            let closed = run(&words, write.into());
+            assert!(
+                closed.0 == Some(0) || closed.0 == code,
+                "{words:?}: {closed:?}"
+            );
+            assert!(
+                closed.1 == said || closed.1.is_empty(),
+                "{words:?}: {closed:?}"
+            );
+            tried += 1;
+        }
+    }
+    assert!(tried > 40, "{tried}");
+}

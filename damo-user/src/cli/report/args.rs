@@ -39,6 +39,12 @@ pub enum Kind {
     Footprints(super::footprints::Args),
     /// Times at which something fits
     Times(super::times::Args),
+    /// Where the processors' time goes when something fits, by perf
+    Profile(super::profile::Args),
+    /// Accesses, working set, memory and hot functions on one page
+    Holistic(super::holistic::Args),
+    /// DAMON's trace events, as the kernel tells them; needs no record
+    Trace(super::trace::Args),
     /// What is where in the physical address space; needs no record
     #[command(name = "pa_layout")]
     PaLayout(super::pa_layout::Args),

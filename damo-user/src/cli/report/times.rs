@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::Form;
 use super::{for_each, tell_filters};
-use crate::analyze::{Losses, Times};
+use crate::analyze::{Losses, TargetTimes, Times};
 use crate::cli::filters::FilterArgs;
 use crate::cli::snapshot_filters::SnapshotFilterArgs;
 use crate::cli::watch::{Watch, open};
@@ -30,13 +30,31 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
-    let regions = args.regions.filters()?;
-    let mut wanted = args.snapshots.filter()?;
     let path = args
         .input
         .as_deref()
-        .or(args.inputs.first().map(PathBuf::as_path));
-    let record = open(path.unwrap_or(Path::new("damon.data")))?;
+        .or(args.inputs.first().map(PathBuf::as_path))
+        .unwrap_or(Path::new("damon.data"));
+    let (times, losses) = found(path, &args.regions, &args.snapshots)?;
+    match args.form.table() {
+        Some(table) => write_times_table(out, &times, table)?,
+        None => write_times(out, &times)?,
+    }
+    Ok(losses)
+}
+
+/// The times of each target at which something in a record fits.
+///
+/// # Errors
+/// The filters cannot be right, or the record cannot be read.
+pub fn found(
+    path: &Path,
+    regions: &FilterArgs,
+    snapshots: &SnapshotFilterArgs,
+) -> anyhow::Result<(Vec<TargetTimes>, Losses)> {
+    let regions = regions.filters()?;
+    let mut wanted = snapshots.filter()?;
+    let record = open(path)?;
     tell_filters(record.meta());
     let end_ns = record.about().end_ns;
     let filter = Filter {
@@ -62,10 +80,5 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
         }
         Ok(())
     })?;
-    let times = times.finish();
-    match args.form.table() {
-        Some(table) => write_times_table(out, &times, table)?,
-        None => write_times(out, &times)?,
-    }
-    Ok(losses)
+    Ok((times.finish(), losses))
 }

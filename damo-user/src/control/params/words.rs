@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Release;
+use crate::model::similar;
 
 /// Makes an enum of keywords.
 macro_rules! words {
@@ -44,8 +45,7 @@ macro_rules! words {
             fn from_str(text: &str) -> Result<$name, String> {
                 let found = $name::ALL.iter().find(|word| word.keyword() == text);
                 found.copied().ok_or_else(|| {
-                    let all: Vec<_> = $name::ALL.iter().map(|word| word.keyword()).collect();
-                    format!("'{text}' is not {}: {}", $what, all.join(", "))
+                    unknown(text, $what, $name::ALL.iter().map(|word| word.keyword()))
                 })
             }
         }
@@ -57,6 +57,14 @@ macro_rules! words {
             }
         }
     };
+}
+
+/// Says what there is, and which of it was meant.
+fn unknown<'n>(text: &str, what: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
+    let all: Vec<&str> = known.clone().collect();
+    let near =
+        similar(text, known).map_or(String::new(), |near| format!("; did you mean '{near}'?"));
+    format!("'{text}' is not {what}: {}{near}", all.join(", "))
 }
 
 words! {
@@ -152,4 +160,22 @@ words! {
     None = "none" since 5 16,
     /// Free share of memory, 1/1000.
     FreeMemRate = "free_mem_rate" since 5 16,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_mistyped_is_answered_with_the_nearest() {
+        let error = "pagout".parse::<Action>().unwrap_err();
+        assert!(error.ends_with("; did you mean 'pageout'?"), "{error}");
+        let error = "node_mem_fre_bp".parse::<GoalMetric>().unwrap_err();
+        assert!(
+            error.ends_with("; did you mean 'node_mem_free_bp'?"),
+            "{error}"
+        );
+        let error = "xyz".parse::<Action>().unwrap_err();
+        assert!(error.ends_with("migrate_cold, stat"), "{error}");
+    }
 }

@@ -12,10 +12,10 @@ use crate::sys::process::Process;
 /// ends by SIGINT when its file is finished.
 const PERF: &str = r#"#!/usr/bin/env python3
 import os, signal, sys
-assert sys.argv[1:4] == ["record", "--quiet", "--output"], sys.argv
+assert sys.argv[1:5] == ["record", "--quiet", "--clockid=mono", "--output"], sys.argv
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-with open(sys.argv[4], "w") as out:
-    print(*sys.argv[5:], file=out, flush=True)
+with open(sys.argv[5], "w") as out:
+    print(*sys.argv[6:], file=out, flush=True)
     caught = signal.sigwait({signal.SIGINT, signal.SIGTERM})
     print(signal.Signals(caught).name, file=out)
 signal.signal(caught, signal.SIG_DFL)
@@ -115,7 +115,7 @@ fn dropped_it_leaves_neither_perf_nor_a_file() {
 #[test]
 fn one_that_does_not_end_is_killed() {
     let desk = Desk::new(
-        "#!/bin/sh\ntrap '' INT\necho > \"$4\"\nwhile :; do read -r line || kill -STOP $$; done\n",
+        "#!/bin/sh\ntrap '' INT\necho > \"$5\"\nwhile :; do read -r line || kill -STOP $$; done\n",
     );
     let profile = desk.begin(&[]).unwrap();
     until_ready(&profile);
