@@ -166,7 +166,7 @@ fn show(sources: &mut [Source], plan: &Plan, out: &mut dyn Write) -> anyhow::Res
     let mut printer = match plan.form {
         Form::Table(form) => {
             let table = AccessTable::new(out, form, plan.style, plan.total_only, look)?;
-            Printer::Table(table)
+            Printer::Table(Box::new(table))
         }
         _ => Printer::Text(Box::new(AccessWriter::new(out, look, formats))),
     };
@@ -274,7 +274,7 @@ fn look_through(
 /// Text or a table.
 enum Printer<'a> {
     Text(Box<AccessWriter<'a>>),
-    Table(AccessTable<'a>),
+    Table(Box<AccessTable<'a>>),
 }
 
 impl Printer<'_> {

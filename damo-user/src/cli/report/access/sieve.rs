@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(kept(&sieve, &REGIONS), Some((vec![10, 50], 60)));
         sieve.compat = true;
         assert_eq!(kept(&sieve, &REGIONS), Some((vec![10, 50], 70)));
-        sieve.addresses = vec![20..60];
+        sieve.addresses.push(20..60);
         assert_eq!(kept(&sieve, &REGIONS), Some((vec![20, 50], 20)));
         let hot = Sieve {
             temperatures: vec![(-1_000_000_000, -1), (10_000, 20_000_000)],
