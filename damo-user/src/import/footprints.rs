@@ -55,13 +55,14 @@ pub fn side_file(record: &Path) -> PathBuf {
 
 /// Whether a file is such a side file, by its beginning.
 pub fn is_side_file(path: &Path) -> bool {
+    // Opening a pipe would wait for who writes to it, and take its first bytes.
+    if !path.metadata().is_ok_and(|it| it.is_file()) {
+        return false;
+    }
     let mut head = Vec::new();
-    let file = File::open(path)
-        .ok()
-        .filter(|file| file.metadata().is_ok_and(|it| it.is_file()));
-    let read = file.map(|file| file.take(HEAD).read_to_end(&mut head));
+    let read = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
     let key = b"\"footprints\"";
-    matches!(read, Some(Ok(_)))
+    read.is_ok()
         && head.trim_ascii_start().starts_with(b"[")
         && head.windows(key.len()).any(|part| part == key)
 }

@@ -61,3 +61,79 @@ fn report(args: &Args, root: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    /// Two nodes of two blocks of 4 KiB each.
+    fn root() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let iomem = "00000000-00003fff : System RAM\n  00001000-00001fff : Kernel code\n";
+        write("proc/iomem", iomem);
+        write("sys/devices/system/memory/block_size_bytes", "1000\n");
+        for block in 0..4 {
+            let state = format!(
+                "sys/devices/system/node/node{}/memory{block}/state",
+                block / 2
+            );
+            write(&state, "online\n");
+        }
+        root
+    }
+
+    fn printed(words: &[&str]) -> Result<String, String> {
+        let words = std::iter::once("pa_layout").chain(words.iter().copied());
+        let args = Line::try_parse_from(words).unwrap().args;
+        let mut out = Vec::new();
+        match report(&args, root().path(), &mut out) {
+            Ok(()) => Ok(String::from_utf8(out).unwrap()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn the_text_is_the_peers() {
+        let head = "#         start            end\tnode\tstate\tresource\tsize\n";
+        let first = "              0            8192\t0\tonline\tSystem RAM\t8192\n\
+             \x20          4096            8192\t0\tonline\tKernel code\t4096\n";
+        let second = "           8192           16384\t1\tonline\tSystem RAM\t8192\n";
+        let range = "Default paddr monitoring range: [0, 16384) (size 16384)\n";
+        let raw = |words: &[&str]| printed(&[&["--raw_number"], words].concat()).unwrap();
+        assert_eq!(raw(&[]), format!("{head}{first}{second}{range}"));
+        assert_eq!(raw(&["--numa_node", "0"]), format!("{head}{first}{range}"));
+        assert_eq!(raw(&["--numa_addr", "1"]), "[8192, 16384) (size 8192)\n");
+        let people = printed(&["--numa_addr", "1"]).unwrap();
+        assert_eq!(people, "[8.000 KiB, 16.000 KiB) (size 8.000 KiB)\n");
+        let error = printed(&["--numa_node", "7"]).unwrap_err();
+        assert_eq!(error, "there is no memory on node 7, but on 0, 1");
+    }
+
+    #[test]
+    fn programs_get_addresses_as_text() {
+        let json = printed(&["--numa_addr", "1", "--format", "ndjson"]).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["start_address"], "8192");
+        assert_eq!(json["bytes"], 8192);
+        let csv = printed(&["--format", "csv"]).unwrap();
+        assert!(
+            csv.ends_with("\n8192,16384,1,online,System RAM,8192\n"),
+            "{csv}"
+        );
+    }
+}
