@@ -158,7 +158,7 @@ impl Summary {
         if region.ends && self.whole != 0 {
             self.snapshots = self.snapshots.wrapping_add(1);
             self.whole = 0;
-            let pages = self.working_set / PAGE + (self.working_set % PAGE != 0) as u64;
+            let pages = self.working_set.div_ceil(PAGE);
             if let Some(size) = self.sizes.get_mut(SIZES.step(pages)) {
                 *size = size.wrapping_add(1);
             }

@@ -142,13 +142,18 @@ impl Summarizer {
         std::mem::take(&mut self.held)
             .into_values()
             .for_each(&mut *out);
+        self.step(now_ns);
+        Ok(left_out)
+    }
+
+    /// What comes next begins now.
+    fn step(&mut self, now_ns: u64) {
         self.since_ns = now_ns;
         self.due_ns = self.due_ns.saturating_add(self.every_ns);
         if self.due_ns <= now_ns {
             // Nobody looked for a while: the machine was asleep.
             self.due_ns = now_ns.saturating_add(self.every_ns);
         }
-        Ok(left_out)
     }
 
     /// Reads what there is of a kdamond for the last time, as [`Self::read`] does.
@@ -262,8 +267,13 @@ fn pages(before: u64, now: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
+    use damo_ebpf::summary::Counted;
+
     use super::*;
-    use crate::model::{Intervals, Tuned};
+    use crate::model::{Intervals, Meta, Tuned};
+    use crate::store::{Reader, Writer, compact};
 
     const TARGET: TargetKey = TargetKey {
         kdamond: 7,
@@ -335,6 +345,59 @@ mod tests {
         assert_eq!(third.len(), 3);
     }
 
+    /// A process of 140 regions, of which each is used now and then.
+    fn minute(summary: &mut Summary, ages: &mut [u64; 140], random: &mut impl FnMut() -> u64) {
+        for _ in 0..600 {
+            for (index, age) in (0u64..).zip(ages.iter_mut()) {
+                let in_use = random() % 1000 < 20 + 600 / (index + 1);
+                *age = if in_use { 0 } else { *age + 1 };
+                summary.count(&Counted {
+                    bytes: (index * 37 % 1000 + 1) * PAGE,
+                    nr_accesses: if in_use { 1 + random() % 20 } else { 0 },
+                    checks: 20,
+                    idle_us: *age * 100_000,
+                    begins: index == 0,
+                    ends: index == 139,
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn a_minute_takes_a_few_hundred_bytes() {
+        let mut summarizer = Summarizer::new(Duration::from_secs(60), 0);
+        let mut summary = *NOTHING;
+        let mut writer = Writer::new(Vec::new(), &Meta::default()).unwrap();
+        let mut state = 1u64;
+        let mut random = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            state >> 33
+        };
+        let mut ages = [0; 140];
+        let begun = writer.stats().bytes;
+        for number in 1..=10 {
+            minute(&mut summary, &mut ages, &mut random);
+            let (_, rows) = told(&mut summarizer, &summary, number * 60_000_000_000);
+            for summed in rows {
+                let what = Known::Summed(summed);
+                let time_ns = number * 60_000_000_000;
+                writer.note(&Note { time_ns, what }).unwrap();
+            }
+            writer.flush().unwrap();
+        }
+        let apart = (writer.stats().bytes - begun) / 10;
+        writer.finish().unwrap();
+        let file = writer.into_sink();
+        let mut reader = Reader::from_source(Cursor::new(file), "x").unwrap();
+        let mut full = Vec::new();
+        compact(&mut reader, &mut full).unwrap();
+        let together = (full.len() as u64 - begun) / 10;
+        println!("{apart} bytes each, {together} of a closed file");
+        assert!(apart < 1000 && together < 700, "{apart} {together}");
+    }
+
     #[test]
     fn what_is_left_out_is_counted_once() {
         let mut summarizer = Summarizer::new(Duration::from_secs(60), 0);
@@ -350,9 +413,14 @@ mod tests {
 
     #[test]
     fn it_is_due_in_step_and_once_after_a_sleep() {
-        let summarizer = Summarizer::new(Duration::from_nanos(100), 1000);
-        assert!(!summarizer.is_due(1099));
-        assert!(summarizer.is_due(1100));
+        let mut summarizer = Summarizer::new(Duration::from_nanos(100), 1000);
+        for (now_ns, next_ns) in [(1100, 1200), (1250, 1300), (9000, 9100), (9100, 9200)] {
+            assert!(summarizer.is_due(now_ns));
+            summarizer.step(now_ns);
+            assert_eq!(summarizer.since_ns(), now_ns);
+            assert!(!summarizer.is_due(next_ns - 1), "{now_ns}");
+            assert!(summarizer.is_due(next_ns), "{now_ns}");
+        }
     }
 
     #[test]
