@@ -174,3 +174,44 @@ pub fn is_race(error: &ControlError) -> bool {
         ControlError::NoProcess(_) | ControlError::EndedAtOnce | ControlError::EndedMeanwhile(_)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn anew(places: usize) -> Anew {
+        let params = Params::from_json(
+            r#"{"kdamonds":[{"contexts":[{"ops":"vaddr","targets":[{"pid":2}],
+            "intervals":{"sample_us":"5 ms","aggr_us":"100 ms","ops_update_us":"1 s"},
+            "nr_regions":{"min":"10","max":"77"}}]}]}"#,
+        );
+        Anew::new(
+            &System::live(),
+            Options::default(),
+            &params.unwrap(),
+            places,
+        )
+    }
+
+    #[test]
+    fn targets_are_put_into_what_else_is_wanted() {
+        let anew = anew(3);
+        let params = anew.with(&[11, 12, 13, 14]);
+        let (.., context) = params.contexts().next().unwrap();
+        let pids: Vec<_> = context.targets.iter().map(|it| it.pid).collect();
+        assert_eq!(pids, [Some(11), Some(12), Some(13)]);
+        assert_eq!(context.nr_regions.max, 77);
+        assert!(params.validate().is_ok());
+    }
+
+    #[test]
+    fn places_are_used_again_seldom_and_only_if_some_are_of_the_dead() {
+        let mut anew = anew(4);
+        assert!(!anew.may_use_places_again(4));
+        assert!(anew.may_use_places_again(3));
+        assert!(!anew.may_use_places_again(3));
+        assert!(anew.is_due());
+        anew.make_way();
+        assert!(!anew.is_due());
+    }
+}

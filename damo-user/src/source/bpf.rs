@@ -9,6 +9,7 @@ use aya::programs::trace_point::TracePointLinkId;
 use aya::programs::{ProgramError, TracePoint};
 use aya::{Ebpf, EbpfError, EbpfLoader, Pod};
 use aya_log::EbpfLogger;
+use damo_ebpf::told::EXEC;
 use damo_ebpf::{Kdamond, NAME_BYTES, Offsets, RingEvent, RingTold, mode};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -196,7 +197,16 @@ impl Tap {
             return Ok(());
         };
         self.layouts.set(tracepoint, fields);
-        self.attach_program(tracepoint.program, tracepoint.group, tracepoint.name)
+        let attached = self.attach_program(tracepoint.program, tracepoint.group, tracepoint.name);
+        match attached {
+            // Who has a name can be found otherwise, too.
+            Err(error) if tracepoint.kind == EXEC => {
+                log::info!("{}: {error}", tracepoint.name);
+                self.lacking.push(tracepoint.name);
+                Ok(())
+            }
+            attached => attached,
+        }
     }
 
     fn attach_program(
