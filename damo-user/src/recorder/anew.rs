@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::RecordError;
 use super::follow::Follow;
 use crate::control::params::{Context, Params, Target};
-use crate::control::{ControlError, Options, Session, System};
+use crate::control::{ControlError, Options, Session, System, others};
 use crate::source::Tap;
 use crate::sys::tell::tell;
 
@@ -131,6 +131,8 @@ impl Anew {
             Err(error @ ControlError::AndLeft { .. }) => return Err(error.into()),
             Err(error) => return Ok(Err(error)),
         };
+        // None of them is ours; what has ended is gone from the map.
+        tap.forget_all_but(&others::kdamond_threads(&self.system)?)?;
         tap.learn(true)?;
         let on = session.turn_on();
         tap.only(on.as_deref().unwrap_or_default())?;

@@ -270,6 +270,16 @@ impl Tap {
         }
     }
 
+    /// Forgets all kdamonds but these: there is room for 256 only.
+    ///
+    /// # Errors
+    /// The map cannot be read or written.
+    pub fn forget_all_but(&mut self, tids: &[u32]) -> Result<(), SourceError> {
+        let known: Vec<u32> = self.kdamonds.keys().collect::<Result<_, _>>()?;
+        let mut others = known.into_iter().filter(|tid| !tids.contains(tid));
+        others.try_for_each(|tid| self.forget(tid))
+    }
+
     /// From now on, does not let a kdamond through, whose thread lives on.
     ///
     /// # Errors
