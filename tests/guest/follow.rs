@@ -6,18 +6,18 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use damo_tests::counted;
 use damo_user::control::Options;
 use damo_user::control::params::Params;
-use damo_user::model::{Happening, TargetInfo};
+use damo_user::model::Happening;
 use damo_user::recorder::{self, Ended, Filters, Followed, Ours, Plan, Scope, around};
 use damo_user::source;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
-use crate::kit::{Read, Scene, damon_is_on, get, parameters, until};
+use crate::kit::{ADMIN, Read, Scene, damon_is_on, parameters};
 use crate::others::sleeper;
 
 const GROUPS: &str = "/sys/fs/cgroup";
@@ -26,25 +26,44 @@ fn emitted() -> u64 {
     counted::by_thread().unwrap().values().sum()
 }
 
+/// Waits for something, also where other guests leave this one little time.
+#[track_caller]
+fn until(what: &str, mut happened: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !happened() {
+        assert!(begun.elapsed().as_secs() < 120, "{what} does not happen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Waits until DAMON has reported some more.
 #[track_caller]
 fn until_events() {
     let before = emitted();
-    until("events", || emitted() > before + 60);
+    until("events", || emitted() > before + 150);
 }
 
 #[track_caller]
 fn until_targets(number: usize) {
     until("targets", || {
-        let path = "kdamonds/0/contexts/0/targets/nr_targets";
-        damon_is_on() && get(path) == number.to_string()
+        let path = format!("{ADMIN}/kdamonds/0/contexts/0/targets/nr_targets");
+        let targets = fs::read_to_string(path).unwrap_or_default();
+        damon_is_on() && targets.trim() == number.to_string()
     });
 }
 
-fn zigzag() -> Child {
-    let mut command = Command::new("zigzag");
-    command.args(["--size", "20M", "--duration", "1000s"]);
-    command.process_group(0).spawn().unwrap()
+/// The thread of the kdamond, if it is to be had just now.
+fn kdamond() -> Option<u32> {
+    let text = fs::read_to_string(format!("{ADMIN}/kdamonds/0/pid")).ok()?;
+    text.trim().parse().ok()
+}
+
+/// A script, and a function that starts it, with a child that sleeps.
+fn service(scene: &Scene, name: &str) -> impl Fn() -> Child {
+    let path = scene.path(name);
+    fs::write(&path, "#!/bin/sh\nbusybox sleep 1000 & wait\n").unwrap();
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    move || Command::new(&path).process_group(0).spawn().unwrap()
 }
 
 /// Ends a process, and its group.
@@ -58,15 +77,19 @@ fn end_one(child: &mut Child) {
     child.wait().unwrap();
 }
 
-/// The targets with this name, those alone that were seen with accesses.
-fn accessed<'a>(read: &'a Read, comm: &str) -> Vec<&'a TargetInfo> {
-    let targets = read.meta.targets.iter();
-    let named = targets.filter(|it| it.comm.as_deref() == Some(comm));
-    let is_used = |info: &&TargetInfo| {
-        let of = read.snapshots.iter().filter(|it| it.target == info.key());
-        of.flat_map(|it| &it.regions).any(|it| it.nr_accesses > 0)
-    };
-    named.filter(is_used).collect()
+/// The processes of a kdamond's targets by their names; each is in a snapshot.
+#[track_caller]
+fn recorded(read: &Read, kdamond: u32) -> Vec<(String, u32)> {
+    let targets = read.meta.targets.iter().filter(|it| it.kdamond == kdamond);
+    let names = targets.map(|it| {
+        let mut snapshots = read.snapshots.iter();
+        assert!(
+            snapshots.any(|one| one.target == it.key()),
+            "nothing of {it:?}"
+        );
+        (it.comm.clone().unwrap(), it.pid.unwrap())
+    });
+    names.collect()
 }
 
 /// Sees that whatever was reported is in the record, or told to be left out.
@@ -108,18 +131,17 @@ fn parts(read: &Read, number: usize) -> Vec<u32> {
 fn a_command_that_restarts_is_recorded_each_time() {
     let scene = Scene::quiet("restarts");
     let before = parameters();
-    let service = scene.path("a-service");
-    let script = "#!/bin/sh\nzigzag --size 20M --duration 1000s & wait\n";
-    fs::write(&service, script).unwrap();
-    fs::set_permissions(&service, PermissionsExt::from_mode(0o755)).unwrap();
-    let start = || Command::new(&service).process_group(0).spawn().unwrap();
+    let start = service(&scene, "a-service");
     counted::start().unwrap();
     // The first one runs already, and the script's child is one more target.
     let mut running = start();
-    let recording = scene.record(&["record", "--follow-command", "a-service"]);
+    let mut started = vec![running.id()];
+    let args = ["record", "--follow-command", "a-service"];
+    let recording = scene.start(&[&args[..], &["--do_record", "access"]].concat());
     for round in 0..3 {
         if round > 0 {
             running = start();
+            started.push(running.id());
         }
         until_targets(2);
         until_events();
@@ -133,15 +155,13 @@ fn a_command_that_restarts_is_recorded_each_time() {
     assert_eq!(parameters(), before);
     let read = Read::open(&scene.path("damon.data"));
     let tids = parts(&read, 3);
-    for (comm, targets) in [("a-service", 3), ("zigzag", 3)] {
-        let of = read.meta.targets.iter();
-        let of: Vec<_> = of.filter(|it| it.comm.as_deref() == Some(comm)).collect();
-        assert_eq!(of.len(), targets, "{:?}", read.meta.targets);
-        for (target, tid) in of.iter().zip(&tids) {
-            assert_eq!(target.kdamond, *tid);
-        }
+    for (tid, pid) in tids.into_iter().zip(started) {
+        let targets = recorded(&read, tid);
+        println!("{targets:?}");
+        assert_eq!(targets.len(), 2);
+        assert_eq!(targets[0], ("a-service".to_owned(), pid));
+        assert_eq!(targets[1].0, "busybox");
     }
-    assert_eq!(accessed(&read, "zigzag").len(), 3);
     assert_eq!(read.happened(Happening::TargetGone).len(), 6);
     nothing_is_missing(&read);
 }
@@ -151,24 +171,24 @@ fn a_cgroup_may_come_after_the_recorder() {
     let scene = Scene::quiet("cgroup");
     let before = parameters();
     let group = Path::new(GROUPS).join("damo-follow");
-    let recording = scene.record(&["record", "--cgroup", "damo-follow", "--max-cpu", "50%"]);
+    let recording = scene.start(&["record", "--cgroup", "damo-follow", "--service"]);
     counted::start().unwrap();
     let enter = |folder: &Path, child: &Child| {
         fs::create_dir_all(folder).unwrap();
         fs::write(folder.join("cgroup.procs"), child.id().to_string()).unwrap();
     };
-    let (mut first, mut second) = (sleeper(), zigzag());
+    let (mut first, mut second) = (sleeper(), sleeper());
     enter(&group, &first);
     until_targets(1);
     enter(&group.join("below"), &second);
     until_targets(2);
     until_events();
     end_one(&mut first);
-    end(&mut second);
+    end_one(&mut second);
     until("an end", || !damon_is_on());
     fs::remove_dir(group.join("below")).unwrap();
     fs::remove_dir(&group).unwrap();
-    let mut third = zigzag();
+    let mut third = sleeper();
     enter(&group, &third);
     until_targets(1);
     until_events();
@@ -177,21 +197,13 @@ fn a_cgroup_may_come_after_the_recorder() {
     recording.wait().exits(0).says("/sys/fs/cgroup/damo-follow");
     assert!(!damon_is_on());
     assert_eq!(parameters(), before);
-    end(&mut third);
+    end_one(&mut third);
     fs::remove_dir(&group).unwrap();
     let read = Read::open(&scene.path("damon.data"));
     let tids = parts(&read, 2);
-    let targets = read.meta.targets.iter();
-    let targets: Vec<_> = targets
-        .map(|it| (it.kdamond, it.target_id, it.pid.unwrap()))
-        .collect();
-    let expected = [
-        (tids[0], 0, first.id()),
-        (tids[0], 1, second.id()),
-        (tids[1], 0, third.id()),
-    ];
-    assert_eq!(targets, expected);
-    assert_eq!(accessed(&read, "zigzag").len(), 2);
+    let pids = |tid| -> Vec<u32> { recorded(&read, tid).iter().map(|it| it.1).collect() };
+    assert_eq!(pids(tids[0]), [first.id(), second.id()]);
+    assert_eq!(pids(tids[1]), [third.id()]);
     nothing_is_missing(&read);
 }
 
@@ -210,7 +222,7 @@ fn used_up_places_make_damon_begin_anew() {
         command: None,
         as_root: true,
         children: false,
-        follow: Some(Followed::Command("zigzag".to_owned())),
+        follow: Some(Followed::Command("a-worker".to_owned())),
         places: 2,
         options: Options::default(),
     };
@@ -229,18 +241,19 @@ fn used_up_places_make_damon_begin_anew() {
         command_line: Vec::new(),
     };
     counted::start().unwrap();
-    let mut first = zigzag();
+    let start = service(&scene, "a-worker");
+    let mut first = start();
     // It gives up privileges, which are a thread's.
     let recorder = std::thread::spawn(|| recorder::record(Scope::Ours(ours), plan));
     until_targets(1);
-    let mut second = zigzag();
+    let mut second = start();
     until_targets(2);
     until_events();
-    let tid = get("kdamonds/0/pid");
+    let tid = kdamond();
     end(&mut first);
-    let mut third = zigzag();
+    let mut third = start();
     until("another kdamond", || {
-        damon_is_on() && get("kdamonds/0/pid") != tid
+        damon_is_on() && kdamond().is_some_and(|now| Some(now) != tid)
     });
     until_targets(2);
     until_events();
@@ -250,12 +263,9 @@ fn used_up_places_make_damon_begin_anew() {
     assert_eq!(parameters(), before);
     let read = Read::open(&scene.path("damon.data"));
     let tids = parts(&read, 2);
-    let of = |tid| -> Vec<u32> {
-        let targets = read.meta.targets.iter().filter(|it| it.kdamond == tid);
-        targets.map(|it| it.pid.unwrap()).collect()
-    };
-    assert_eq!(of(tids[0]), [first.id(), second.id()]);
-    assert_eq!(of(tids[1]), [second.id(), third.id()]);
+    let pids = |tid| -> Vec<u32> { recorded(&read, tid).iter().map(|it| it.1).collect() };
+    assert_eq!(pids(tids[0]), [first.id(), second.id()]);
+    assert_eq!(pids(tids[1]), [second.id(), third.id()]);
     nothing_is_missing(&read);
     end(&mut second);
     end(&mut third);

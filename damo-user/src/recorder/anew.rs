@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::RecordError;
 use super::follow::Follow;
 use crate::control::params::{Context, Params, Target};
-use crate::control::{ControlError, Options, Session, System};
+use crate::control::{ControlError, Options, Session, System, others};
 use crate::source::Tap;
 use crate::sys::tell::tell;
 
@@ -131,6 +131,8 @@ impl Anew {
             Err(error @ ControlError::AndLeft { .. }) => return Err(error.into()),
             Err(error) => return Ok(Err(error)),
         };
+        // None of them is ours; what has ended is gone from the map.
+        tap.forget_all_but(&others::kdamond_threads(&self.system)?)?;
         tap.learn(true)?;
         let on = session.turn_on();
         tap.only(on.as_deref().unwrap_or_default())?;
@@ -173,4 +175,45 @@ pub fn is_race(error: &ControlError) -> bool {
         error,
         ControlError::NoProcess(_) | ControlError::EndedAtOnce | ControlError::EndedMeanwhile(_)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn anew(places: usize) -> Anew {
+        let params = Params::from_json(
+            r#"{"kdamonds":[{"contexts":[{"ops":"vaddr","targets":[{"pid":2}],
+            "intervals":{"sample_us":"5 ms","aggr_us":"100 ms","ops_update_us":"1 s"},
+            "nr_regions":{"min":"10","max":"77"}}]}]}"#,
+        );
+        Anew::new(
+            &System::live(),
+            Options::default(),
+            &params.unwrap(),
+            places,
+        )
+    }
+
+    #[test]
+    fn targets_are_put_into_what_else_is_wanted() {
+        let anew = anew(3);
+        let params = anew.with(&[11, 12, 13, 14]);
+        let (.., context) = params.contexts().next().unwrap();
+        let pids: Vec<_> = context.targets.iter().map(|it| it.pid).collect();
+        assert_eq!(pids, [Some(11), Some(12), Some(13)]);
+        assert_eq!(context.nr_regions.max, 77);
+        assert!(params.validate().is_ok());
+    }
+
+    #[test]
+    fn places_are_used_again_seldom_and_only_if_some_are_of_the_dead() {
+        let mut anew = anew(4);
+        assert!(!anew.may_use_places_again(4));
+        assert!(anew.may_use_places_again(3));
+        assert!(!anew.may_use_places_again(3));
+        assert!(anew.is_due());
+        anew.make_way();
+        assert!(!anew.is_due());
+    }
 }

@@ -233,6 +233,36 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+    use crate::control::params::{Context, Kdamond};
+
+    #[test]
+    fn who_lives_wants_a_place() {
+        let target = |pid| Target {
+            pid: Some(pid),
+            ..Target::default()
+        };
+        let context = Context {
+            targets: vec![target(2), target(2)],
+            ..Context::default()
+        };
+        let kdamond = Kdamond {
+            contexts: vec![context],
+            ..Kdamond::default()
+        };
+        let params = Params {
+            kdamonds: vec![kdamond],
+        };
+        let mut children = Children::new(params, 7, 3);
+        // No process has such an id.
+        children.forked(u32::MAX);
+        children.forked(std::process::id());
+        assert!(!children.are_too_many());
+        children.forked(1);
+        assert!(children.are_too_many());
+        let waiting = children.take_waiting();
+        assert_eq!(Vec::from_iter(waiting), [1, std::process::id()]);
+        assert!(!children.are_too_many());
+    }
 
     #[test]
     fn grandchildren_are_found_once() {

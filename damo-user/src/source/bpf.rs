@@ -10,6 +10,7 @@ use aya::programs::{ProgramError, TracePoint};
 use aya::{Ebpf, EbpfError, EbpfLoader, Pod};
 use aya_log::EbpfLogger;
 use damo_ebpf::summary::MAX_SUMMARIES;
+use damo_ebpf::told::EXEC;
 use damo_ebpf::{Kdamond, NAME_BYTES, Offsets, RingEvent, RingTold, mode};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -219,7 +220,16 @@ impl Tap {
             return Ok(());
         };
         self.layouts.set(tracepoint, fields);
-        self.attach_program(tracepoint.program, tracepoint.group, tracepoint.name)
+        let attached = self.attach_program(tracepoint.program, tracepoint.group, tracepoint.name);
+        match attached {
+            // Who has a name can be found otherwise, too.
+            Err(error) if tracepoint.kind == EXEC => {
+                log::info!("{}: {error}", tracepoint.name);
+                self.lacking.push(tracepoint.name);
+                Ok(())
+            }
+            attached => attached,
+        }
     }
 
     fn attach_program(
@@ -281,6 +291,16 @@ impl Tap {
             Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Forgets all kdamonds but these: there is room for 256 only.
+    ///
+    /// # Errors
+    /// The map cannot be read or written.
+    pub fn forget_all_but(&mut self, tids: &[u32]) -> Result<(), SourceError> {
+        let known: Vec<u32> = self.kdamonds.keys().collect::<Result<_, _>>()?;
+        let mut others = known.into_iter().filter(|tid| !tids.contains(tid));
+        others.try_for_each(|tid| self.forget(tid))
     }
 
     /// From now on, does not let a kdamond through, whose thread lives on.

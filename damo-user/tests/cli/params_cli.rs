@@ -370,3 +370,49 @@ fn what_has_no_effect_is_said() {
         assert!(!said(fine).contains("--damos"), "{fine}: {}", said(fine));
     }
 }
+
+#[test]
+fn following_is_refused_beside_what_says_otherwise_and_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let follow = ["record", "--dry-run", "--follow-command", "nginx"];
+    let with = |more: &[&'static str]| [&follow[..], more].concat();
+    let shown = done(dir, &with(&["--sample", "1ms", "--aggr", "20ms"]));
+    for line in [
+        "# PID is the process id of each process named \"nginx\"",
+        "echo $PID > ",
+        "echo 1000 > ",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    refused(dir, &with(&["4242"]), "leave the target '4242' out");
+    refused(dir, &with(&["ongoing"]), "leave the target 'ongoing' out");
+    refused(dir, &with(&["--regions", "0-4096"]), "--follow-command");
+    refused(dir, &with(&["--target_pid", "1"]), "--follow-command");
+    refused(
+        dir,
+        &with(&["--ops", "fvaddr", "--regions", "0-4096"]),
+        "--ops vaddr",
+    );
+    refused(
+        dir,
+        &with(&["--kdamonds", "{\"kdamonds\": []}"]),
+        "--kdamonds",
+    );
+    refused(dir, &with(&["--cgroup", "a"]), "cannot be used with");
+    refused(
+        dir,
+        &with(&["--snapshot", "1s", "2"]),
+        "cannot be used with",
+    );
+    let profile = [
+        "record",
+        "--follow-command",
+        "nginx",
+        "--do_record",
+        "cpu_profile",
+    ];
+    let (code, _, error) = damo(dir, &profile);
+    assert_ne!(code, 0);
+    assert!(error.contains("perf cannot follow"), "{error}");
+}

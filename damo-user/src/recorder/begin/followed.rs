@@ -30,6 +30,7 @@ pub fn begin_followed(
     tap.only(&[])?;
     tell_lacking(&tap, plan, ours.children);
     tell(format_args!("damo: recording {who}, whenever there is one"));
+    // Of a kernel that does not tell of programs, /proc is looked through.
     let is_told = !tap.lacks().contains(&"sched_process_exec");
     let (mono_ns, wall_ns) = (clock::monotonic_ns(), clock::wall_ns());
     let meta = Meta {
