@@ -19,6 +19,7 @@ mod ours;
 mod peer;
 #[path = "report/record.rs"]
 mod record;
+#[allow(dead_code, reason = "other benchmarks use the other workloads")]
 #[path = "samples/simulate.rs"]
 mod simulate;
 

@@ -51,8 +51,8 @@ pub struct Wss {
 #[derive(Debug)]
 enum Kind {
     PerTarget,
-    Simultaneous(Moments, Series),
-    ByMapping(ByMapping),
+    Simultaneous(Box<Moments>, Box<Series>),
+    ByMapping(Box<ByMapping>),
 }
 
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Wss {
     /// Of all targets at the same moments.
     pub fn simultaneous(spec: WssSpec, warm_up: WarmUp) -> Wss {
         Wss {
-            kind: Kind::Simultaneous(Moments::default(), Series::new(spec.series)),
+            kind: Kind::Simultaneous(Box::default(), Box::new(Series::new(spec.series))),
             ..Wss::new(spec, warm_up)
         }
     }
@@ -93,11 +93,11 @@ impl Wss {
     /// Of each mapping.
     pub fn by_mapping(spec: WssSpec, warm_up: WarmUp, mappings: Mappings) -> Wss {
         Wss {
-            kind: Kind::ByMapping(ByMapping {
+            kind: Kind::ByMapping(Box::new(ByMapping {
                 mappings,
                 sizes: Vec::new(),
                 now: Vec::new(),
-            }),
+            })),
             ..Wss::new(spec, warm_up)
         }
     }
@@ -200,8 +200,10 @@ impl Wss {
                 if let Some((sum, ns)) = moments.end() {
                     sizes.push(sum, ns, &mut room);
                 }
-                let whose = Whose::All;
-                vec![WssOf { whose, sizes }]
+                vec![WssOf {
+                    whose: Whose::All,
+                    sizes: *sizes,
+                }]
             }
             Kind::ByMapping(by) => (by.mappings.into_places().into_iter())
                 .zip(by.sizes)

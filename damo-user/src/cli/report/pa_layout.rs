@@ -44,10 +44,11 @@ fn report(args: &Args, root: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     }
     if let Some(node) = args.numa_addr {
         let ranges = layout.ram_of(node);
-        return Ok(match table {
+        match table {
             Some(table) => write_ranges_table(out, &ranges, table)?,
             None => write_ranges(out, &ranges, raw)?,
-        });
+        }
+        return Ok(());
     }
     if let Some(node) = args.numa_node {
         layout.pieces.retain(|piece| piece.node == node);
