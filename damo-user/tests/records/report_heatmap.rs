@@ -1,5 +1,8 @@
 //! `report heatmap`: rates, ages, what is not known, ranges, targets and terminals.
 
+// Clippy knows only functions marked #[test] as tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
 use crate::report_common;
 
 use std::ffi::OsStr;

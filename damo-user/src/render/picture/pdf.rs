@@ -58,7 +58,7 @@ fn write_objects(out: &mut dyn Write, objects: &[Vec<u8>]) -> io::Result<()> {
     let mut places = Vec::with_capacity(objects.len());
     for (number, object) in (1..).zip(objects) {
         places.push(file.len());
-        write!(file, "{number} 0 obj\n")?;
+        writeln!(file, "{number} 0 obj")?;
         file.extend_from_slice(object);
         file.extend_from_slice(b"\nendobj\n");
     }
@@ -66,7 +66,7 @@ fn write_objects(out: &mut dyn Write, objects: &[Vec<u8>]) -> io::Result<()> {
     let count = objects.len() + 1;
     write!(file, "xref\n0 {count}\n0000000000 65535 f \n")?;
     for place in places {
-        write!(file, "{place:010} 00000 n \n")?;
+        writeln!(file, "{place:010} 00000 n ")?;
     }
     write!(
         file,

@@ -138,7 +138,7 @@ mod tests {
     fn next(answers: &str, in_terminal: bool) -> (Option<View>, String) {
         let view = View {
             time: 1000..2000,
-            ranges: vec![0..100],
+            ranges: std::iter::once(0..100).collect(),
             in_terminal,
         };
         let mut out = Vec::new();
