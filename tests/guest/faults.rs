@@ -93,14 +93,18 @@ fn others_kdamond_whose_target_is_killed_in_a_burst_is_recorded_to_its_end() {
         std::thread::sleep(Duration::from_millis(delay));
         target.kill().unwrap();
         target.wait().unwrap();
-        started.wait().exits(0);
+        let ran = started.wait();
         let read = Read::open(&scene.path("damon.data"));
+        // It may have begun within a snapshot, of which it lacks the head.
+        let head = u64::from(read.snapshots[0].missing);
+        let code = if head > 0 { 3 } else { 0 };
+        assert_eq!(ran.status.code(), Some(code), "{}", ran.stderr);
         let all = counted::by_thread().unwrap()[&kdamond];
         let known = read.stored() + read.lost() + left_out(&read);
         println!("{all} emitted, {known} of them since the recording began");
         // Those before it was there are the only ones that it does not know.
         assert!(known > 3000 && known <= all);
-        assert_eq!(read.lost(), 0);
+        assert_eq!(read.lost(), head);
         let is_whole = |it: &damo_user::model::Snapshot| it.missing == 0;
         assert!(read.snapshots.iter().skip(1).all(is_whole));
         assert_eq!(read.happened(Happening::Ended).len(), 1);
@@ -116,7 +120,7 @@ fn a_stopped_service_counts_what_it_missed() {
     let scene = Scene::quiet("stopped_service");
     let before = parameters();
     counted::start().unwrap();
-    let service = ["record", "--service", "--rotate", "1s", "--ring", "16KiB"];
+    let service = ["record", "--service", "--rotate", "1s", "--ring", "128KiB"];
     let args = [&service[..], &["-o", "record"], &MANY, &["paddr"]].concat();
     let started = scene.start(&args);
     until("recording", || scene.path("record").exists());
@@ -131,7 +135,7 @@ fn a_stopped_service_counts_what_it_missed() {
     let read = Read::open(&scene.path("record"));
     let (stored, lost) = (read.stored(), read.lost());
     println!("emitted {}, stored {stored}, lost {lost}", emitted());
-    assert!(lost > 1000 && stored > 1000);
+    assert!(lost > 1000 && stored > 500);
     assert_eq!(stored + lost, emitted());
     assert_eq!(parameters(), before);
 }
