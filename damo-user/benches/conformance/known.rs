@@ -20,6 +20,8 @@ pub enum How {
     WeRefuse(&'static str),
     /// Ours has a form of its own.
     OwnForm,
+    /// They are the same, both changed like this.
+    Alike(fn(&str) -> String),
     /// Ours is the peer's, changed like this.
     Changed(fn(&str) -> String),
 }
@@ -37,6 +39,9 @@ impl Known {
             How::TheyFail(said) => theirs.code != 0 && ours.code == 0 && theirs.err.contains(said),
             How::WeRefuse(said) => theirs.code == 0 && ours.code != 0 && ours.err.contains(said),
             How::OwnForm => theirs.code == 0 && ours.code == 0 && !ours.out.is_empty(),
+            How::Alike(change) => {
+                theirs.code == 0 && ours.code == 0 && change(&theirs.out) == change(&ours.out)
+            }
             How::Changed(change) => {
                 theirs.code == 0 && ours.code == 0 && change(&theirs.out) == ours.out
             }
@@ -44,7 +49,29 @@ impl Known {
     }
 }
 
+/// Text without colours.
+fn plain(text: &str) -> String {
+    let mut parts = text.split("\x1b[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain += part.split_once('m').map_or("", |(_, rest)| rest);
+    }
+    plain
+}
+
 pub const KNOWN: &[Known] = &[
+    Known {
+        words: &["report access"],
+        files: &[],
+        reason: "colours are other ones",
+        how: How::Alike(plain),
+    },
+    Known {
+        words: &["report heatmap", "--output stdout"],
+        files: &[],
+        reason: "colours of the terminal's picture are other ones",
+        how: How::Alike(plain),
+    },
     Known {
         words: &["report record_info"],
         files: &[],
