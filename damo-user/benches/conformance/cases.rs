@@ -103,7 +103,7 @@ const LINES: &[(&str, &str)] = &[
     ),
     (
         "SL",
-        "report access --input record --raw_form (--snapshot_idx 0 2|--snapshot_idx 1 -1|--sz_snapshot 1G max|--snapshot_time 540000000000 550000000000)",
+        "report access --input record --raw_form (--snapshot_idx 0 2|--snapshot_idx 1 3|--sz_snapshot 1G max|--snapshot_time 540000000000 550000000000)",
     ),
     (
         "SL",
@@ -194,6 +194,12 @@ impl Case {
             .any(is)
         {
             line += " --compat damo";
+        }
+        // Its ages are microseconds here, against its help.
+        if is("access") {
+            line = line
+                .replace("--age 0 1", "--age 0us 1us")
+                .replace("--age 10 ", "--age 10us ");
         }
         // The peer writes colours wherever it writes to.
         if is("access") {
