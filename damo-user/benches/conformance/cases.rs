@@ -103,7 +103,7 @@ const LINES: &[(&str, &str)] = &[
     ),
     (
         "SL",
-        "report access --input record --raw_form (--snapshot_idx 0 2|--snapshot_idx 1 -1|--sz_snapshot 1G max|--snapshot_time 540000000000 550000000000)",
+        "report access --input record --raw_form (--snapshot_idx 0 2|--snapshot_idx 1 3|--sz_snapshot 1G max|--snapshot_time 540000000000 550000000000)",
     ),
     (
         "SL",
@@ -183,15 +183,26 @@ impl Case {
     /// As we take it, where our default is another form.
     pub fn ours(&self) -> String {
         let mut line = self.line.clone();
+        let is = |report: &str| self.line.starts_with(&format!("report {report} "));
         // Damo 1.7.3's form is ours without it.
-        if line.starts_with("report wss") && !line.contains("_target") {
+        if is("wss") && !line.contains("_target") {
             line += " --collapse_targets";
         }
+        // Its mistakes, too, as far as we make them.
+        if ["access", "heatmap", "wss", "nr_regions"]
+            .into_iter()
+            .any(is)
+        {
+            line += " --compat damo";
+        }
+        // Its ages are microseconds here, against its help.
+        if is("access") {
+            line = line
+                .replace("--age 0 1", "--age 0us 1us")
+                .replace("--age 10 ", "--age 10us ");
+        }
         // The peer writes colours wherever it writes to.
-        let is_picture = line.starts_with("report heatmap") && line.contains("--output stdout");
-        let is_access = line.starts_with("report access");
-        let has_no_color = ["--raw_form", "--json", "--total_sz_only"];
-        if is_picture || (is_access && !has_no_color.iter().any(|it| line.contains(it))) {
+        if is("access") {
             line += " --color always";
         }
         line
