@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use super::args::{Form, Input};
 use super::numbers::Excluded;
 use super::wss::InUseArgs;
-use super::{for_each, opened};
+use super::{for_each, opened_with_regions};
 use crate::analyze::{By, Losses, MappingUse, Mappings, Usage, WarmUp};
 use crate::cli::watch::Watch;
 use crate::model::{Meta, Ops, Record};
@@ -56,7 +56,7 @@ enum SortArg {
 
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
     let path = args.input.input.display();
-    let mut record = opened(&args.input.input)?;
+    let mut record = opened_with_regions(&args.input.input)?;
     let meta = record.meta().clone();
     if meta.ops == Some(Ops::Paddr) {
         anyhow::bail!("{path}: physical addresses are in no mapping; record a process");

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::args::Input;
 use super::numbers::{Distribution, Excluded, PlotOption, chart, tell_exactness};
-use super::{fold, opened};
+use super::{fold, opened_with_regions};
 use crate::analyze::{Losses, NrRegions};
 use crate::render::picture::Measure;
 use crate::render::{SeriesForm, write_nr_regions, write_nr_regions_table};
@@ -30,7 +30,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
     };
     let plot = args.plot.file()?;
     let spec = args.distribution.spec();
-    let mut record = opened(&args.input.input)?;
+    let mut record = opened_with_regions(&args.input.input)?;
     let mut numbers = NrRegions::new(spec, args.excluded.warm_up());
     let mut losses = fold(&mut record, |snapshot| numbers.add(snapshot))?;
     if let Some(warm_up) = args.excluded.adapted(numbers.warm_up()) {
