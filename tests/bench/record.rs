@@ -61,7 +61,8 @@ pub fn main(args: &Args) -> Result<()> {
     beside::perf_counts_too()?;
     let mut load = damon::workload()?;
     for recorder in &recorders {
-        recorder.measure(WARM_UP)?;
+        let context = || recorder.name();
+        recorder.measure(WARM_UP).with_context(context)?;
     }
     println!("\n{HEAD}");
     let mut rounds = Vec::new();

@@ -87,8 +87,12 @@ impl Tree {
         self.end = Instant::now();
         let mut ended = self.running.take().context("nothing was started")?;
         let status = ended.wait()?;
-        let said = fs::read_to_string(out.with_extension("err")).unwrap_or_default();
-        ensure!(status.success(), "a measured command: {status}: {said}");
+        ensure!(
+            status.success(),
+            "a measured command: {status}\n{}\n{}",
+            last_words(out),
+            last_words(&out.with_extension("err"))
+        );
         Ok(())
     }
 
@@ -106,6 +110,13 @@ impl Tree {
             peak_kib: self.peak_kib,
         })
     }
+}
+
+/// The end of what a file says.
+fn last_words(path: &Path) -> String {
+    let bytes = fs::read(path).unwrap_or_default();
+    let from = bytes.len().saturating_sub(2000);
+    String::from_utf8_lossy(bytes.get(from..).unwrap_or_default()).into_owned()
 }
 
 /// Peaks of those who run now.
