@@ -67,14 +67,10 @@ fn parse(text: &str) -> Vec<u64> {
 /// an event `damon_aggregated`.
 pub fn time_ns(line: &str) -> Option<u64> {
     let at = line.find("damon_aggregated:")?;
-    let seconds = line.get(..at)?.split_whitespace().rev();
+    let mut words = line.get(..at)?.split_whitespace().rev();
     // perf puts `damon:` before the name.
-    let seconds = seconds.map(|word| word.trim_end_matches(':'));
-    let seconds: f64 = seconds
-        .filter(|word| *word != "damon")
-        .next()?
-        .parse()
-        .ok()?;
+    let seconds = words.find(|word| *word != "damon:")?;
+    let seconds: f64 = seconds.trim_end_matches(':').parse().ok()?;
     Some((seconds * 1e9) as u64)
 }
 

@@ -69,6 +69,7 @@ impl Recorder {
     /// # Errors
     /// It failed, or recorded nothing.
     pub fn measure(self, seconds: u64) -> Result<Measured> {
+        damon::clear();
         let ram = damo_user::sys::iomem::system_ram()?;
         if matches!(self, Recorder::Perf | Recorder::TraceCmd) {
             damon::set_up()?;

@@ -2,20 +2,21 @@
 //! is missed, whoever waits for whom.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-const GROUP: &str = "/sys/fs/cgroup/bench";
+const GROUPS: &str = "/sys/fs/cgroup";
 
 /// Often enough to see what a process that is about to end has used.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Some commands, one after the other.
 pub struct Tree {
+    group: PathBuf,
     running: Option<Child>,
     begin: Option<Instant>,
     end: Instant,
@@ -36,9 +37,13 @@ pub struct Used {
 impl Tree {
     /// With nothing in it.
     pub fn new() -> Result<Tree> {
-        let _ = fs::remove_dir(GROUP);
-        fs::create_dir(GROUP).context(GROUP)?;
+        // One whose processes are still being ended stays until they are gone.
+        let group = (0..1000)
+            .map(|number| Path::new(GROUPS).join(format!("bench{number}")))
+            .find(|group| fs::create_dir(group).is_ok())
+            .context("no cgroup can be made")?;
         Ok(Tree {
+            group,
             running: None,
             begin: None,
             end: Instant::now(),
@@ -50,7 +55,8 @@ impl Tree {
     /// `.err`.
     pub fn start(&mut self, command: &[String], out: &Path) -> Result<()> {
         let child = Command::new("sh")
-            .args(["-c", "echo $$ >\"$0\"/cgroup.procs && exec \"$@\"", GROUP])
+            .args(["-c", "echo $$ >\"$0\"/cgroup.procs && exec \"$@\""])
+            .arg(&self.group)
             .args(command)
             .stdin(Stdio::null())
             .stdout(File::create(out)?)
@@ -65,7 +71,7 @@ impl Tree {
     pub fn watch(&mut self, time: Duration) -> Result<bool> {
         let until = Instant::now() + time;
         loop {
-            self.peak_kib = self.peak_kib.max(resident_kib()?);
+            self.peak_kib = self.peak_kib.max(self.resident_kib()?);
             let running = self.running.as_mut().context("nothing was started")?;
             if running.try_wait()?.is_some() {
                 return Ok(false);
@@ -87,19 +93,36 @@ impl Tree {
         self.end = Instant::now();
         let mut ended = self.running.take().context("nothing was started")?;
         let status = ended.wait()?;
-        let said = fs::read_to_string(out.with_extension("err")).unwrap_or_default();
-        ensure!(status.success(), "a measured command: {status}: {said}");
+        ensure!(
+            status.success(),
+            "a measured command: {status}\n{}\n{}",
+            last_words(out),
+            last_words(&out.with_extension("err"))
+        );
         Ok(())
+    }
+
+    /// Peaks of those who run now.
+    fn resident_kib(&self) -> Result<u64> {
+        let processes = fs::read_to_string(self.group.join("cgroup.procs"))?;
+        let peak = |pid: &str| -> Option<u64> {
+            // A process that is gone has none.
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+            let peak = status
+                .lines()
+                .find_map(|line| line.strip_prefix("VmHWM:"))?;
+            peak.split_whitespace().next()?.parse().ok()
+        };
+        Ok(processes.lines().filter_map(peak).sum())
     }
 
     /// What all of them used. What is left running is ended.
     pub fn used(self) -> Result<Used> {
-        let stat = fs::read_to_string(format!("{GROUP}/cpu.stat"))?;
+        let stat = fs::read_to_string(self.group.join("cpu.stat"))?;
         let us = stat
             .lines()
             .find_map(|line| line.strip_prefix("usage_usec "));
         let us: f64 = us.context("no usage_usec")?.parse()?;
-        let _ = fs::write(format!("{GROUP}/cgroup.kill"), "1");
         Ok(Used {
             cpu_s: us / 1e6,
             wall_s: (self.end - self.begin.unwrap_or(self.end)).as_secs_f64(),
@@ -108,16 +131,16 @@ impl Tree {
     }
 }
 
-/// Peaks of those who run now.
-fn resident_kib() -> Result<u64> {
-    let processes = fs::read_to_string(format!("{GROUP}/cgroup.procs"))?;
-    let peak = |pid: &str| -> Option<u64> {
-        // A process that is gone has none.
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let peak = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))?;
-        peak.split_whitespace().next()?.parse().ok()
-    };
-    Ok(processes.lines().filter_map(peak).sum())
+/// The end of what a file says.
+fn last_words(path: &Path) -> String {
+    let bytes = fs::read(path).unwrap_or_default();
+    let from = bytes.len().saturating_sub(2000);
+    String::from_utf8_lossy(bytes.get(from..).unwrap_or_default()).into_owned()
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let _ = fs::write(self.group.join("cgroup.kill"), "1");
+        let _ = fs::remove_dir(&self.group);
+    }
 }

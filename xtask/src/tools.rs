@@ -2,6 +2,7 @@
 //! with its Python, from Debian's and Python's packages.
 
 use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -29,6 +30,10 @@ const PACKAGES: [&str; 9] = [
 /// The peer's package.
 const PEER: &str = "damo==3.4.3";
 
+/// What Debian's packages make of themselves only when they are installed; the
+/// peer finds perf by it.
+const WHICH: (&str, &str) = ("usr/bin/which", "which.debianutils");
+
 /// Where Debian's Python looks for packages.
 const PYTHON_PACKAGES: &str = "usr/lib/python3/dist-packages";
 
@@ -42,7 +47,7 @@ const SIZE: &str = "1G";
 pub fn image(cache: &Cache, mirror: Option<&str>) -> Result<PathBuf> {
     let _making = cache.hold("tools.lock")?;
     let folder = cache.dir("bench-tools")?;
-    let recipe = format!("{SUITE} {} {PEER} {SIZE}", PACKAGES.join(" "));
+    let recipe = format!("{SUITE} {} {} {PEER} {SIZE}", PACKAGES.join(" "), WHICH.0);
     let digest = Sha256::digest(recipe.as_bytes());
     let name: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
     let image = folder.join(format!("{name}.ext4"));
@@ -56,6 +61,7 @@ pub fn image(cache: &Cache, mirror: Option<&str>) -> Result<PathBuf> {
         fs::create_dir_all(root.join(folder))?;
     }
     Archive::new(cache, &[SUITE], mirror).unpack_with_dependencies(&PACKAGES, &root)?;
+    symlink(WHICH.1, root.join(WHICH.0))?;
     let packages = root.join(PYTHON_PACKAGES);
     run(Command::new("python3")
         .args(["-m", "pip", "install", "--quiet", "--no-input"])
