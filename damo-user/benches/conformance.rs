@@ -47,7 +47,8 @@ enum Found {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     // `cargo bench` gives --bench; what else calls it only wants to know that it runs.
-    let words: Vec<&String> = arguments.iter().filter(|it| !it.starts_with('-')).collect();
+    let is_flag = |it: &str| ["--bench", "--verbose"].contains(&it) || it.starts_with("--damo=");
+    let words: Vec<&String> = arguments.iter().filter(|it| !is_flag(it)).collect();
     let verbose = arguments.iter().any(|it| it == "--verbose");
     if !arguments.iter().any(|it| it == "--bench") {
         return ExitCode::SUCCESS;
@@ -75,7 +76,7 @@ fn main() -> ExitCode {
     let damo = Path::new(damo.unwrap_or(env!("CARGO_BIN_EXE_damo")));
     let programs = Programs::new(&peer, damo, Path::new(env!("CARGO_TARGET_TMPDIR")));
     let found = in_parallel(&cases, |(case, file)| compare(&programs, case, file));
-    let unknown = match words.is_empty() {
+    let unknown = match words.iter().all(|word| *word == "options") {
         true => options::unknown(&peer, damo),
         false => Vec::new(),
     };

@@ -11,8 +11,9 @@ use crate::{build, sandbox, test};
 /// target/tmp; records that guests left below target/guest-out are taken, too.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only combinations that have all of these words, as `"report wss"` or a file's name
-    #[arg(value_name = "WORDS")]
+    /// Only combinations that have all of these words, as `"report wss"` or a file's name;
+    /// `options`: only whether we know every option of the peer's
+    #[arg(value_name = "WORDS", allow_hyphen_values = true)]
     words: Vec<String>,
     /// Another build of damo
     #[arg(long, value_name = "PATH")]

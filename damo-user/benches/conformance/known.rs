@@ -16,8 +16,6 @@ pub struct Known {
 pub enum How {
     /// The peer fails, with this in what it says.
     TheyFail(&'static str),
-    /// We refuse it, with this in what we say.
-    WeRefuse(&'static str),
     /// Ours has a form of its own.
     OwnForm,
     /// They are the same, both changed like this.
@@ -37,7 +35,6 @@ impl Known {
     pub fn explains(&self, theirs: &Printed, ours: &Printed) -> bool {
         match self.how {
             How::TheyFail(said) => theirs.code != 0 && ours.code == 0 && theirs.err.contains(said),
-            How::WeRefuse(said) => theirs.code == 0 && ours.code != 0 && ours.err.contains(said),
             How::OwnForm => theirs.code == 0 && ours.code == 0 && !ours.out.is_empty(),
             How::Alike(change) => {
                 theirs.code == 0 && ours.code == 0 && change(&theirs.out) == change(&ours.out)
@@ -49,20 +46,8 @@ impl Known {
     }
 }
 
-/// Text without colours.
-fn plain(text: &str) -> String {
-    let mut parts = text.split("\x1b[");
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        plain += part.split_once('m').map_or("", |(_, rest)| rest);
-    }
-    plain
-}
-
-/// Text without colours and without the statistics of a scheme: a heading and
-/// six lines.
+/// Text without the statistics of a scheme: a heading and six lines.
 fn without_stats(text: &str) -> String {
-    let text = plain(text);
     let mut lines = text.lines();
     let mut kept = Vec::new();
     while let Some(line) = lines.next() {
@@ -117,18 +102,6 @@ pub const KNOWN: &[Known] = &[
         files: &[],
         reason: "the peer breaks off: it takes the number for a text",
         how: How::TheyFail("unsupported operand"),
-    },
-    Known {
-        words: &["report access"],
-        files: &[],
-        reason: "colours are other ones",
-        how: How::Alike(plain),
-    },
-    Known {
-        words: &["report heatmap", "--output stdout"],
-        files: &[],
-        reason: "colours of the terminal's picture are other ones",
-        how: How::Alike(plain),
     },
     Known {
         words: &["report record_info"],

@@ -50,8 +50,13 @@ pub fn unknown(peer: &Path, damo: &Path) -> Vec<String> {
     for (command, options) in &found {
         for option in options.iter().filter(|it| *it != "--help") {
             // Another value is never read: the option lacks its own, or is none.
+            // The peer's default there is an action that takes them.
+            let is_module = ["module ", "reclaim", "lru_sort"]
+                .iter()
+                .any(|it| command.starts_with(it));
             let words = command
                 .split_whitespace()
+                .chain(is_module.then_some("enable"))
                 .chain([option.as_str(), "--no-such-option"]);
             let output = Command::new(damo).args(words).output().expect("it starts");
             let said = String::from_utf8_lossy(&output.stderr);

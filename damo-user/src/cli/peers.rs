@@ -85,6 +85,34 @@ const OPTIONS: &[(&str, &str)] = &[
     ),
     ("input_file", "is --input here"),
     ("on_cache", "nothing is cached: leave it out"),
+    (
+        "sz_snapshot",
+        "is for reports: record all of it, and choose with damo report access or damo adjust",
+    ),
+    (
+        "snapshot_time",
+        "is for reports: record all of it, and choose with damo report access or damo adjust",
+    ),
+    (
+        "snapshot_idx",
+        "is for reports: record all of it, and choose with damo report access or damo adjust",
+    ),
+    (
+        "temperature",
+        "is for reports: record all of it, and choose with damo report access or damo adjust",
+    ),
+    (
+        "heatmap_time_last_n_sec",
+        "all of the record is shown: leave it out",
+    ),
+    (
+        "max_cols",
+        "lines are as long as the kernel makes them: leave it out",
+    ),
+    (
+        "include_child_tasks",
+        "damo start does not stay to look for children: damo record does; or name them",
+    ),
 ];
 
 /// An error of clap's, or what is to be said instead of it.

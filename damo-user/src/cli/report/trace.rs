@@ -32,6 +32,9 @@ pub struct Args {
     /// damo 3's file of events: refused here
     #[arg(short, long, value_name = "FILE", hide = true)]
     input: Option<PathBuf>,
+    /// damo 3's: refused here
+    #[arg(short, long, value_name = "FILE", hide = true)]
+    output: Option<PathBuf>,
 }
 
 /// How often it is looked for events; and the pause while there are more, in
@@ -43,6 +46,12 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome> {
     if let Some(file) = &args.input {
         bail!(
             "--input {}: a file of events is read by damo report raw, or by perf script",
+            file.display()
+        );
+    }
+    if let Some(file) = &args.output {
+        bail!(
+            "--output {0}: it prints to standard output; write > {0}",
             file.display()
         );
     }
