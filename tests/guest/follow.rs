@@ -227,6 +227,7 @@ fn used_up_places_make_damon_begin_anew() {
         options: Options::default(),
     };
     let plan = Plan {
+        summary: None,
         out: scene.path("damon.data"),
         mode: 0o600,
         rotation: None,

@@ -217,11 +217,8 @@ fn guests(steps: &mut Steps, myself: &Path, lines: &[String], repeat: u32) {
         let ends = [oldest, newest];
         let between = lines.iter().map(String::as_str);
         let between = between.filter(|line| !ends.contains(line));
-        for line in ends[..if oldest == newest { 1 } else { 2 }]
-            .iter()
-            .copied()
-            .chain(between)
-        {
+        let first = ends.into_iter().take(if oldest == newest { 1 } else { 2 });
+        for line in first.chain(between) {
             let mut filters = vec!["--skip", "timing::", "--skip", "soak::"];
             if !thorough && line != oldest {
                 filters.extend(SAME_ANYWHERE);
@@ -283,7 +280,7 @@ const SAME_ANYWHERE: [&str; 10] = [
 
 /// Tests that need not run on each kernel: the oldest and the newest run them,
 /// and in release-check all.
-const SAME_BETWEEN: [&str; 12] = [
+const SAME_BETWEEN: [&str; 16] = [
     "--skip",
     "access::",
     "--skip",
@@ -295,7 +292,11 @@ const SAME_BETWEEN: [&str; 12] = [
     "--skip",
     "follow::",
     "--skip",
+    "monitor::",
+    "--skip",
     "service::",
+    "--skip",
+    "summary::",
 ];
 
 /// What a kernel with both of DAMON's interfaces proves.

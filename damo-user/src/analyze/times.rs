@@ -78,7 +78,10 @@ mod tests {
         add(1, 20, 30, 0);
         add(1, 30, 40, 1);
         add(1, 41, 50, 1);
-        let expected = [(1, vec![0..20, 30..40, 41..50]), (2, vec![10..20])];
+        let expected = [
+            (1, vec![0..20, 30..40, 41..50]),
+            (2, std::iter::once(10..20).collect()),
+        ];
         let expected = expected.map(|(id, times)| TargetTimes {
             target: target(id),
             times,

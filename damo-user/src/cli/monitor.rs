@@ -95,15 +95,19 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome> {
                 break;
             }
             tokio::select! {
-                () = signals.next() => break,
+                () = signals.next() => return Ok(true),
                 () = tokio::time::sleep(LOOK) => {}
             }
         }
-        Ok::<_, anyhow::Error>(())
+        Ok::<_, anyhow::Error>(false)
     });
     // Also if nobody reads any longer.
     let ended = monitor.end();
-    shown.and(ended).map(|()| Outcome::Done)
+    match shown? {
+        // A recorder that had not begun yet says that it failed.
+        true => Ok(Outcome::Done),
+        false => ended.map(|()| Outcome::Done),
+    }
 }
 
 struct Monitor<'a> {

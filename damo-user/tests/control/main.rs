@@ -2,6 +2,13 @@
 //!
 //! None of these starts a process: until a child has become its program, it holds
 //! the locks that others are waiting for.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,11 @@
 //! Records in every format: read, reported, converted.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "../convert_common/mod.rs"]
 mod convert_common;

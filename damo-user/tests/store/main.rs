@@ -1,4 +1,11 @@
 //! The record file: docs/FORMAT.md, held to its word.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "../../benches/samples/fixture.rs"]
 mod fixture;
