@@ -1,6 +1,11 @@
 //! The peer (damo 3.4.3) on a million samples of the same.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+#[path = "../../tests/peer_common/mod.rs"]
+mod peer_common;
+
+use peer_common::peer;
 
 use crate::measure::{best, cost};
 use crate::ours::Measured;
@@ -87,25 +92,4 @@ fn million(records: &Records, folder: &Path) -> f64 {
         _ => 0,
     });
     regions.sum::<usize>() as f64
-}
-
-/// Where tests/peer_roundtrip.rs puts the peer, if it is there and may be run:
-/// it writes to DAMON's folders even to print a record.
-fn peer() -> Option<PathBuf> {
-    let open = [
-        "/sys/kernel/mm/damon/admin",
-        "/sys/module/damon_stat/parameters",
-    ];
-    if open.iter().any(|folder| Path::new(folder).exists()) {
-        return None;
-    }
-    let set = |name| std::env::var_os(name).map(PathBuf::from);
-    let cache = match (set("DAMO_CACHE"), set("XDG_CACHE_HOME"), set("HOME")) {
-        (Some(cache), ..) => cache,
-        (None, Some(cache), _) => cache.join("damo"),
-        (None, None, Some(home)) => home.join(".cache/damo"),
-        (None, None, None) => return None,
-    };
-    let place = cache.join("peer-3.4.3");
-    place.join("bin/damo").exists().then_some(place)
 }

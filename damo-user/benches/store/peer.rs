@@ -1,8 +1,13 @@
 //! The peer's own format, read and written by us and by the peer (damo 3.4.3).
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
+
+#[path = "../../tests/peer_common/mod.rs"]
+mod peer_common;
+
+use peer_common::peer;
 
 use damo_user::export::{Filter, write_json_compressed};
 
@@ -97,25 +102,4 @@ fn seconds(command: &mut Command, folder: &Path) -> f64 {
     let status = status.expect("it ran");
     assert!(status.success(), "{command:?}: {status}");
     used.as_secs_f64()
-}
-
-/// Where tests/records/peer_roundtrip.rs puts the peer, if it is there and may be run:
-/// it writes to DAMON's folders even to print a record.
-fn peer() -> Option<PathBuf> {
-    let open = [
-        "/sys/kernel/mm/damon/admin",
-        "/sys/module/damon_stat/parameters",
-    ];
-    if open.iter().any(|folder| Path::new(folder).exists()) {
-        return None;
-    }
-    let set = |name| std::env::var_os(name).map(PathBuf::from);
-    let cache = match (set("DAMO_CACHE"), set("XDG_CACHE_HOME"), set("HOME")) {
-        (Some(cache), ..) => cache,
-        (None, Some(cache), _) => cache.join("damo"),
-        (None, None, Some(home)) => home.join(".cache/damo"),
-        (None, None, None) => return None,
-    };
-    let place = cache.join("peer-3.4.3");
-    place.join("bin/damo").exists().then_some(place)
 }

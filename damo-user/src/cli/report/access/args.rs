@@ -8,6 +8,7 @@ use clap::{ValueEnum, value_parser};
 use crate::analyze::access::SortKey;
 use crate::cli::color::{ColorOption, PaletteArg};
 use crate::cli::filters::FilterArgs;
+use crate::cli::report::args::CompatOption;
 use crate::model::units::parse_size;
 use crate::render::access::{Align, BoxValue, Style};
 
@@ -69,9 +70,8 @@ pub struct AccessArgs {
     /// Keep neighbouring regions of what runs now apart even if they are accessed alike
     #[arg(long = "dont_merge_regions")]
     pub dont_merge_regions: bool,
-    /// Print what damo 3 prints where that is a mistake: see the manual
-    #[arg(long, value_enum)]
-    pub compat: Option<Compat>,
+    #[command(flatten)]
+    pub compat: CompatOption,
 
     /// Sort regions by one key after the other, so that the last one decides
     #[arg(long = "sort_regions_by", value_enum, num_args = 1.., default_value = "address", help_heading = LOOK)]
@@ -162,12 +162,6 @@ pub struct AccessArgs {
     /// damo 3's: refused here
     #[arg(long, value_name = "FILE", hide = true)]
     pub exec: Option<PathBuf>,
-}
-
-/// Whose mistakes to make.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Compat {
-    Damo,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

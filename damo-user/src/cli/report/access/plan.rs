@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::args::{AccessArgs, Compat, ScaleArg, StyleArg};
+use super::args::{AccessArgs, ScaleArg, StyleArg};
 use super::sieve::{Sieve, pairs};
 use crate::analyze::access::{Bins, Weights};
 use crate::cli::UsageError;
@@ -112,7 +112,7 @@ impl AccessArgs {
                 indices: pairs("--snapshot_idx", &self.snapshot_idx)?,
                 temperatures: pairs("--temperature", &self.temperature)?,
                 weights,
-                compat: self.compat == Some(Compat::Damo),
+                compat: self.compat.is_damo(),
             },
         })
     }
@@ -293,7 +293,7 @@ impl AccessArgs {
             boxes,
             emotion: self.color.palette(Palette::Emotion),
             least_chars: self.least_chars()?,
-            compat: self.compat == Some(Compat::Damo),
+            compat: self.compat.is_damo(),
         })
     }
 
