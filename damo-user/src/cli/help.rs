@@ -330,7 +330,7 @@ mod tests {
                 "access_format_options regoin_format_keywords",
                 "did you mean 'region_format_keywords'?",
             ),
-            ("report qqqq", "has no 'qqqq', but raw, "),
+            ("report qqqq", "has no 'qqqq', but access, raw, "),
         ] {
             let error = help(words).unwrap_err();
             assert!(error.is::<UsageError>());

@@ -87,43 +87,43 @@ pub struct AccessArgs {
     #[arg(long = "percentiles_range", num_args = 1.., value_name = "NUMBER", allow_negative_numbers = true, value_parser = value_parser!(i64).range(-1000..=1000), help_heading = LOOK)]
     pub percentiles_range: Vec<i64>,
     /// Each bin of a histogram twice as wide as the one before
-    #[arg(long = "hist_logscale", help_heading = LOOK)]
+    #[arg(long = "hist_logscale", hide_short_help = true, help_heading = LOOK)]
     pub hist_logscale: bool,
     /// Bins of a histogram: from and to, for each (microseconds or with a unit; temperatures)
-    #[arg(long = "hist_ranges", num_args = 2.., value_names = ["FROM", "TO"], allow_negative_numbers = true, help_heading = LOOK)]
+    #[arg(long = "hist_ranges", hide_short_help = true, num_args = 2.., value_names = ["FROM", "TO"], allow_negative_numbers = true, help_heading = LOOK)]
     pub hist_ranges: Vec<String>,
     /// Each bin of a histogram has what is in those before it
-    #[arg(long = "hist_cumulate", help_heading = LOOK)]
+    #[arg(long = "hist_cumulate", hide_short_help = true, help_heading = LOOK)]
     pub hist_cumulate: bool,
     /// Columns of the line that shows all regions
-    #[arg(long = "snapshot_heatmap_width", value_name = "N", default_value = "80", value_parser = value_parser!(u32).range(1..=10_000), help_heading = LOOK)]
+    #[arg(long = "snapshot_heatmap_width", hide_short_help = true, value_name = "N", default_value = "80", value_parser = value_parser!(u32).range(1..=10_000), help_heading = LOOK)]
     pub snapshot_heatmap_width: u32,
     /// Colours of that line
-    #[arg(long = "snapshot_heatmap_colorset", value_enum, default_value = "gray", help_heading = LOOK)]
+    #[arg(long = "snapshot_heatmap_colorset", hide_short_help = true, value_enum, default_value = "gray", help_heading = LOOK)]
     pub snapshot_heatmap_colorset: PaletteArg,
     /// Gaps between regions are as wide as they are in that line
-    #[arg(long = "snapshot_heatmap_static", help_heading = LOOK)]
+    #[arg(long = "snapshot_heatmap_static", hide_short_help = true, help_heading = LOOK)]
     pub snapshot_heatmap_static: bool,
     /// Show each region as a box, too
     #[arg(long = "region_box", help_heading = LOOK)]
     pub region_box: bool,
     /// What a box's length, colour and height show
-    #[arg(long = "region_box_values", value_enum, num_args = 3, value_names = ["LENGTH", "COLOR", "HEIGHT"], default_values = ["age", "access_rate", "size"], help_heading = LOOK)]
+    #[arg(long = "region_box_values", hide_short_help = true, value_enum, num_args = 3, value_names = ["LENGTH", "COLOR", "HEIGHT"], default_values = ["age", "access_rate", "size"], help_heading = LOOK)]
     pub region_box_values: Vec<BoxValueArg>,
     /// Fewest and most columns of a box
-    #[arg(long = "region_box_min_max_length", num_args = 2, value_names = ["MIN", "MAX"], default_values = ["1", "30"], value_parser = value_parser!(u32).range(..=1000), help_heading = LOOK)]
+    #[arg(long = "region_box_min_max_length", hide_short_help = true, num_args = 2, value_names = ["MIN", "MAX"], default_values = ["1", "30"], value_parser = value_parser!(u32).range(..=1000), help_heading = LOOK)]
     pub region_box_min_max_length: Vec<u32>,
     /// Fewest and most lines of a box
-    #[arg(long = "region_box_min_max_height", num_args = 2, value_names = ["MIN", "MAX"], default_values = ["1", "5"], value_parser = value_parser!(u32).range(..=1000), help_heading = LOOK)]
+    #[arg(long = "region_box_min_max_height", hide_short_help = true, num_args = 2, value_names = ["MIN", "MAX"], default_values = ["1", "5"], value_parser = value_parser!(u32).range(..=1000), help_heading = LOOK)]
     pub region_box_min_max_height: Vec<u32>,
     /// Colours of boxes
-    #[arg(long = "region_box_colorset", value_enum, default_value = "gray", help_heading = LOOK)]
+    #[arg(long = "region_box_colorset", hide_short_help = true, value_enum, default_value = "gray", help_heading = LOOK)]
     pub region_box_colorset: PaletteArg,
     /// Scales of a box's length, colour and height
-    #[arg(long = "region_box_scales", value_enum, num_args = 3, value_names = ["LENGTH", "COLOR", "HEIGHT"], default_values = ["log", "linear", "log"], help_heading = LOOK)]
+    #[arg(long = "region_box_scales", hide_short_help = true, value_enum, num_args = 3, value_names = ["LENGTH", "COLOR", "HEIGHT"], default_values = ["log", "linear", "log"], help_heading = LOOK)]
     pub region_box_scales: Vec<ScaleArg>,
     /// Where boxes stand
-    #[arg(long = "region_box_align", value_enum, default_value = "left", help_heading = LOOK)]
+    #[arg(long = "region_box_align", hide_short_help = true, value_enum, default_value = "left", help_heading = LOOK)]
     pub region_box_align: AlignArg,
     #[command(flatten)]
     pub color: ColorOption,
@@ -148,16 +148,16 @@ pub struct AccessArgs {
     #[arg(long = "format_record_tail", value_name = "FORMAT", hide_short_help = true, help_heading = FORMATS)]
     pub format_record_tail: Option<String>,
     /// Fewest characters of a value in a format; may be repeated
-    #[arg(long = "min_chars_for", num_args = 2, value_names = ["KEYWORD", "NUMBER"], help_heading = FORMATS)]
+    #[arg(long = "min_chars_for", hide_short_help = true, num_args = 2, value_names = ["KEYWORD", "NUMBER"], help_heading = FORMATS)]
     pub min_chars_for: Vec<String>,
     /// List what can stand in --format record_head and record_tail
-    #[arg(long = "ls_record_format_keywords", help_heading = FORMATS)]
+    #[arg(long = "ls_record_format_keywords", hide_short_help = true, help_heading = FORMATS)]
     pub ls_record_format_keywords: bool,
     /// List what can stand in --format snapshot_head and snapshot_tail
-    #[arg(long = "ls_snapshot_format_keywords", help_heading = FORMATS)]
+    #[arg(long = "ls_snapshot_format_keywords", hide_short_help = true, help_heading = FORMATS)]
     pub ls_snapshot_format_keywords: bool,
     /// List what can stand in --format region
-    #[arg(long = "ls_region_format_keywords", help_heading = FORMATS)]
+    #[arg(long = "ls_region_format_keywords", hide_short_help = true, help_heading = FORMATS)]
     pub ls_region_format_keywords: bool,
     /// damo 3's: refused here
     #[arg(long, value_name = "FILE", hide = true)]
