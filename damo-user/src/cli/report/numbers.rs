@@ -151,9 +151,9 @@ pub struct Excluded {
 }
 
 impl Excluded {
-    /// Whether somebody asked for it.
-    pub fn is_given(&self) -> bool {
-        self.exclude_samples.is_some()
+    /// Whether somebody wants some to be left out.
+    pub fn is_wanted(&self) -> bool {
+        self.exclude_samples.is_some_and(|number| number > 0)
     }
 
     /// For the first pass.

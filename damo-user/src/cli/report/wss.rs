@@ -117,7 +117,7 @@ impl Args {
                 matches!(self.distribution.sortby, SortArg::Time),
             ),
             ("--time-weighted", self.time_weighted),
-            ("--exclude_samples", self.excluded.is_given()),
+            ("--exclude_samples", self.excluded.is_wanted()),
             ("--all_wss", self.all_wss),
             ("--collapse_targets", self.collapse_targets),
             ("--simultaneous", self.simultaneous),
