@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -179,8 +180,14 @@ pub fn parameters() -> BTreeMap<PathBuf, String> {
     let mut found = BTreeMap::new();
     let mut folders = vec![PathBuf::from(ADMIN)];
     while let Some(folder) = folders.pop() {
-        // One may be gone since it was listed: a recorder may be at work.
-        for entry in fs::read_dir(folder).into_iter().flatten() {
+        let entries = match fs::read_dir(&folder) {
+            // Gone since it was listed: a recorder is at work.
+            Err(error) if error.kind() == ErrorKind::NotFound && folder != Path::new(ADMIN) => {
+                continue;
+            }
+            entries => entries.unwrap(),
+        };
+        for entry in entries {
             let entry = entry.unwrap();
             if entry.file_type().unwrap().is_dir() {
                 folders.push(entry.path());
@@ -198,7 +205,7 @@ fn patiently(path: &Path) -> String {
     let mut text = String::new();
     until("an end of EBUSY", || {
         let read = fs::read_to_string(path);
-        let busy = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ResourceBusy;
+        let busy = |error: &std::io::Error| error.kind() == ErrorKind::ResourceBusy;
         if read.as_ref().is_err_and(busy) {
             return false;
         }
