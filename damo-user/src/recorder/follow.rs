@@ -11,14 +11,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::sys::cgroup;
 use crate::sys::process::Process;
+use crate::sys::{cgroup, clock};
 
 /// Least and most time between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(30);
 
-/// A look costs its time at most once in so many of them.
+/// A look's own processor time is at most one part in so many.
 const SELDOM: u32 = 200;
 
 /// Bytes of a process's name that the kernel keeps.
@@ -129,7 +129,7 @@ impl Follow {
 
     /// Looks who is there. Gives those that are not to be followed after all.
     pub fn look(&mut self) -> Vec<u32> {
-        let begun = Instant::now();
+        let (begun, cpu_ns) = (Instant::now(), clock::thread_cpu_ns());
         let mut unwanted = std::mem::take(&mut self.doubtful);
         match &self.who {
             Followed::Cgroup(folder) => self.found.extend(cgroup::processes(folder)),
@@ -143,7 +143,9 @@ impl Follow {
                 }
             }
         }
-        self.next = begun + (begun.elapsed() * SELDOM).clamp(PAUSE, LONGEST);
+        // What it cost, and not how long it took: on a busy machine that is much more.
+        let cost = Duration::from_nanos(clock::thread_cpu_ns().saturating_sub(cpu_ns));
+        self.next = begun + (cost * SELDOM).clamp(PAUSE, LONGEST);
         unwanted
     }
 
