@@ -16,7 +16,7 @@ const SYS_PTRACE: u64 = 1 << 19;
 #[test]
 fn what_is_around_is_recorded_with_one_capability() {
     let scene = Scene::quiet("around");
-    let recording = scene.record(&["record", "zigzag --size 20M --duration 4s"]);
+    let recording = scene.record(&["record", "zigzag --size 20M --duration 6s"]);
     let status = fs::read_to_string(format!("/proc/{}/status", recording.pid())).unwrap();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let effective = u64::from_str_radix(effective.unwrap().trim(), 16).unwrap();

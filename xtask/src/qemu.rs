@@ -161,7 +161,7 @@ impl Qemu {
         command.arg("-kernel").arg(kernel);
         command.arg("-initrd").arg(initramfs);
         command.arg("-append").arg(format!(
-            "console=ttyS0 quiet panic=-1 oops=panic {}",
+            "console=ttyS0 quiet panic=-1 oops=panic norandmaps {}",
             machine.append
         ));
         let mut child = command

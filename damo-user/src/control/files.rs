@@ -92,7 +92,11 @@ impl Files for LiveFiles {
         let mut entries = Vec::new();
         for entry in fs::read_dir(path)? {
             let entry = entry?;
-            let about = entry.metadata()?;
+            let about = match entry.metadata() {
+                // It went between the two, as processes do.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                about => about?,
+            };
             let kind = if about.is_dir() {
                 Kind::Folder
             } else if about.is_file() {
@@ -127,5 +131,34 @@ fn read_in_pieces(path: &Path, size: usize) -> io::Result<Vec<u8>> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_while_a_folder_is_listed_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let names: Vec<_> = (0..300)
+            .map(|i| folder.path().join(i.to_string()))
+            .collect();
+        fs::write(folder.path().join("stays"), "").unwrap();
+        let listing = std::sync::atomic::AtomicBool::new(true);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while listing.load(std::sync::atomic::Ordering::Relaxed) {
+                    names.iter().for_each(|name| fs::write(name, "").unwrap());
+                    names.iter().for_each(|name| fs::remove_file(name).unwrap());
+                }
+            });
+            let listed = |_| LiveFiles.list(folder.path());
+            let all: io::Result<Vec<_>> = (0..500).map(listed).collect();
+            listing.store(false, std::sync::atomic::Ordering::Relaxed);
+            for entries in all.unwrap() {
+                assert!(entries.iter().any(|entry| entry.name == "stays"));
+            }
+        });
     }
 }
