@@ -42,6 +42,9 @@ pub struct Args {
     /// Bring optimised binaries
     #[arg(long)]
     release: bool,
+    /// Bring the programs in a folder, and build none
+    #[arg(long, value_name = "DIR", conflicts_with = "release", hide = true)]
+    programs: Option<PathBuf>,
     /// What to run
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -81,10 +84,10 @@ pub struct Ran {
 pub fn main(args: &Args) -> Result<ExitCode> {
     let lines = kernels::lines(&args.kernel)?;
     let cache = Cache::open()?;
-    let mut bring = binaries(args.release)?;
-    if args.tests {
-        bring.push(Bring::program(build::guest_tests(args.release)?, "guest"));
-    }
+    let mut bring = match &args.programs {
+        Some(dir) => programs_in(dir)?,
+        None => programs(args.release, args.tests)?,
+    };
     for with in &args.with {
         bring.push(Bring::parse(with)?);
     }
@@ -109,6 +112,37 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         worst = worst.max(ran.ending.status());
     }
     Ok(ExitCode::from(worst))
+}
+
+/// `damo` and the workloads; the tests, if they are wanted.
+fn programs(release: bool, tests: bool) -> Result<Vec<Bring>> {
+    let mut bring = binaries(release)?;
+    if tests {
+        bring.push(Bring::program(build::guest_tests(release)?, "guest"));
+    }
+    Ok(bring)
+}
+
+/// Builds what guests' tests need, into a folder: cargo may build other things
+/// while guests begin.
+pub fn build_into(dir: &Path) -> Result<()> {
+    fs::create_dir(dir).with_context(|| dir.display().to_string())?;
+    for program in programs(false, true)? {
+        let name = Path::new(&program.dest).file_name().unwrap_or_default();
+        fs::copy(&program.source, dir.join(name))
+            .with_context(|| program.source.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn programs_in(dir: &Path) -> Result<Vec<Bring>> {
+    let entries = fs::read_dir(dir).with_context(|| dir.display().to_string())?;
+    let program = |entry: io::Result<fs::DirEntry>| {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        Ok(Bring::program(entry.path(), &name))
+    };
+    entries.map(program).collect()
 }
 
 /// `damo` and the workloads.

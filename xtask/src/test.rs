@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::kernels::{self, Fetch};
 use crate::steps::{Done, Steps};
 use crate::tally::Tally;
-use crate::{build, cache::Cache, fuzz, qemu, sandbox};
+use crate::{build, cache::Cache, fuzz, guest, qemu, sandbox};
 
 /// Runs all tests: native ones in a sandbox, the others in guest kernels.
 #[derive(Debug, clap::Args)]
@@ -69,15 +69,18 @@ fn run(args: &Args, repeat: u32) -> Result<ExitCode> {
         steps.step("format", || {
             passing(build::cargo().args(["fmt", "--check"]))
         });
-        steps.step("native tests", || native(&myself));
     }
-    let guests_run = !args.native_only;
-    let fetched = guests_run && steps.step("fetch kernels", || fetch(&lines, &args.fetch));
+    let guests_run = !args.native_only
+        && steps.step("fetch kernels", || fetch(&lines, &args.fetch))
+        && steps.step("build for guests", || {
+            // First of all, so that guests begin early.
+            guest::build_into(&guests::programs(&myself)).map(|()| Tally::default())
+        });
     thread::scope(|scope| {
         let aside = !args.guests_only;
         let aside = aside.then(|| scope.spawn(|| aside_of_guests(&myself, guests_run)));
-        if fetched {
-            guests::all(&mut steps, &myself, &lines, repeat);
+        if guests_run {
+            guests::beside(&mut steps, &myself, &lines, repeat);
         }
         let done = aside.map_or(Ok(Vec::new()), thread::ScopedJoinHandle::join);
         match done {
@@ -91,6 +94,9 @@ fn run(args: &Args, repeat: u32) -> Result<ExitCode> {
             }
         }
     });
+    if guests_run {
+        guests::alone(&mut steps, &myself, &lines, repeat);
+    }
     Ok(steps.finish())
 }
 
@@ -102,6 +108,7 @@ fn aside_of_guests(myself: &Path, guests_run: bool) -> Vec<Done> {
         let _ = rustix::process::nice(19);
     }
     vec![
+        Done::of("native tests", || native(myself)),
         Done::of("fuzz targets", || fuzz::all(myself)),
         Done::of("clippy", || {
             passing(build::as_for_guests("clippy", false).args(CLIPPY))

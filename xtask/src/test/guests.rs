@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
@@ -10,91 +10,124 @@ use std::thread;
 use anyhow::{Context, Result, ensure};
 
 use super::{counting, some};
+use crate::built;
 use crate::steps::{Done, Steps};
 use crate::tally::Tally;
-use crate::{built, kernels};
 
-/// A guest's whole test run, under emulation and next to another one. A test
-/// that hangs ends long before (tests/guest/process.rs).
-const GUEST_TIMEOUT: &str = "1500";
+/// A guest's whole test run, under emulation and next to another one, on a slow
+/// machine. A test that hangs ends long before (tests/guest/process.rs).
+const GUEST_TIMEOUT: &str = "2700";
 
-/// All tests of all guests.
-pub fn all(steps: &mut Steps, myself: &Path, lines: &[String], repeat: u32) {
-    let newest = lines.last().map_or(kernels::NEWEST, String::as_str);
-    let oldest = lines.first().map_or(newest, String::as_str);
-    let thorough = repeat > 1;
-    // It has guests that must be up within seconds: alone.
+/// The guests' tests, while other things are done.
+pub fn beside(steps: &mut Steps, myself: &Path, lines: &[String], repeat: u32) {
+    for round in 1..=repeat {
+        for done in side_by_side(jobs(myself, lines, &Round { round, of: repeat })) {
+            steps.add(done);
+        }
+    }
+}
+
+/// What must have the machine to itself: it is measured against a clock.
+pub fn alone(steps: &mut Steps, myself: &Path, lines: &[String], repeat: u32) {
+    let Some((newest, oldest)) = lines.last().zip(lines.first()) else {
+        return;
+    };
+    // It has guests that must be up within seconds.
     steps.step("guest selftest", || {
         counting(Command::new(myself).args(["guest-selftest", "--kernel", newest]))
     });
     for round in 1..=repeat {
-        let of = |what: &str| match repeat {
-            1 => what.to_owned(),
-            _ => format!("{what}, round {round} of {repeat}"),
-        };
+        let round = Round { round, of: repeat };
         for line in lines {
             // The other workloads prove the same path, and the kernels in
             // between the same arithmetic.
-            let filter = match line.as_str() {
-                _ if thorough => "timing::",
+            let filter = match line {
+                _ if round.is_thorough() => "timing::",
                 line if line == newest => "timing::",
                 line if line == oldest => "timing::zigzag",
                 _ => continue,
             };
-            // What is measured against a clock must have the machine to itself.
-            steps.step(&of(&format!("guest {line}: timing")), || {
-                guest(myself, line, &[filter], &[], GUEST_TIMEOUT)
+            steps.step(&round.named(&format!("guest {line}: timing")), || {
+                again(myself, line, &[filter])
             });
         }
-        // The longest first.
-        let mut jobs: Vec<Job<'_>> = Vec::new();
-        let ends = [oldest, newest];
-        let between = lines.iter().map(String::as_str);
-        let between = between.filter(|line| !ends.contains(line));
-        let first = ends.into_iter().take(if oldest == newest { 1 } else { 2 });
-        for line in first.chain(between) {
-            let mut filters = vec!["--skip", "timing::", "--skip", "soak::"];
-            let mut spare = |modules: &[&'static str]| {
-                filters.extend(modules.iter().flat_map(|module| ["--skip", module]));
-            };
-            if !thorough && line != oldest {
-                spare(&ON_OLDEST);
-            }
-            if !thorough && line != newest {
-                spare(&ON_NEWEST);
-            }
-            if !thorough && !ends.contains(&line) {
-                spare(&ON_BOTH);
-            }
-            jobs.push(Job {
-                name: of(&format!("guest {line}: tests")),
-                work: Box::new(move || again(myself, line, &filters)),
-            });
-        }
-        for done in side_by_side(jobs) {
-            steps.add(done);
+    }
+    if repeat > 1 {
+        rarely(steps, myself, newest);
+    }
+}
+
+/// What takes long, or needs what few have.
+fn rarely(steps: &mut Steps, myself: &Path, newest: &str) {
+    steps.step("guest 6.1-debugfs: tests", || {
+        guest(myself, built::LINE, &DEBUGFS_TESTS, &[], GUEST_TIMEOUT)
+    });
+    // Recorders that run for long, or are stopped for long.
+    steps.step(&format!("guest {newest}: soak"), || {
+        let soak = ["--include-ignored", "soak::", "faults::a_stopped"];
+        guest(myself, newest, &soak, &SOAK, SOAK_TIMEOUT)
+    });
+    // The kernel whose BUG damo must not run into.
+    steps.step("guest 6.17: 1000 rounds of races", || {
+        let rounds = ["env", "DAMO_ROUNDS=1000"];
+        guest(myself, "6.17", &["races::"], &rounds, ROUNDS_TIMEOUT)
+    });
+}
+
+/// One of several.
+struct Round {
+    round: u32,
+    of: u32,
+}
+
+impl Round {
+    /// Whether everything runs on every kernel.
+    fn is_thorough(&self) -> bool {
+        self.of > 1
+    }
+
+    fn named(&self, what: &str) -> String {
+        match self.of {
+            1 => what.to_owned(),
+            of => format!("{what}, round {} of {of}", self.round),
         }
     }
-    if thorough {
-        steps.step("guest 6.1-debugfs: tests", || {
-            guest(myself, built::LINE, &DEBUGFS_TESTS, &[], GUEST_TIMEOUT)
-        });
-        // What takes its time: recorders that run for long, or are stopped for long.
-        steps.step(&format!("guest {newest}: soak"), || {
-            let soak = ["--include-ignored", "soak::", "faults::a_stopped"];
-            guest(myself, newest, &soak, &SOAK, SOAK_TIMEOUT)
-        });
-        // The kernel whose BUG damo must not run into.
-        steps.step("guest 6.17: 1000 rounds of races", || {
-            guest(
-                myself,
-                "6.17",
-                &["races::"],
-                &["env", "DAMO_ROUNDS=1000"],
-                ROUNDS_TIMEOUT,
-            )
-        });
-    }
+}
+
+/// The tests of each kernel, the longest first.
+fn jobs<'a>(myself: &'a Path, lines: &'a [String], round: &Round) -> Vec<Job<'a>> {
+    let ends = [lines.first(), lines.last()];
+    let (ends, between): (Vec<_>, Vec<_>) =
+        lines.iter().partition(|line| ends.contains(&Some(line)));
+    let (oldest, newest) = (lines.first(), lines.last());
+    let job = |line: &'a String| {
+        let left_out: Vec<&[&str]> = match round.is_thorough() {
+            true => Vec::new(),
+            false => [
+                (oldest != Some(line), &ON_OLDEST[..]),
+                (newest != Some(line), &ON_NEWEST),
+                (between.contains(&line), &AT_THE_ENDS),
+            ]
+            .into_iter()
+            .filter_map(|(is_left_out, modules)| is_left_out.then_some(modules))
+            .collect(),
+        };
+        let mut filters = vec!["--skip", "timing::", "--skip", "soak::"];
+        filters.extend(
+            left_out
+                .concat()
+                .iter()
+                .flat_map(|module| ["--skip", module]),
+        );
+        Job {
+            name: round.named(&format!("guest {line}: tests")),
+            work: Box::new(move || again(myself, line, &filters)),
+        }
+    };
+    ends.into_iter()
+        .chain(between.iter().copied())
+        .map(job)
+        .collect()
 }
 
 /// Tests that kernels make little difference to run on one, in release-check on all.
@@ -118,7 +151,7 @@ const ON_NEWEST: [&str; 5] = [
 ];
 
 /// What the kernels in between do as those at the ends.
-const ON_BOTH: [&str; 1] = ["service::"];
+const AT_THE_ENDS: [&str; 1] = ["service::"];
 
 /// What a kernel with both of DAMON's interfaces proves.
 const DEBUGFS_TESTS: [&str; 3] = ["debugfs::", "lifecycle::", "ownership::"];
@@ -131,6 +164,11 @@ const SOAK_TIMEOUT: &str = "1800";
 
 /// For a thousand rounds, about a second each.
 const ROUNDS_TIMEOUT: &str = "3600";
+
+/// Where guests' programs are, beside this one.
+pub fn programs(myself: &Path) -> PathBuf {
+    myself.with_file_name("guest-programs")
+}
 
 /// Something for a guest to do.
 struct Job<'a> {
@@ -191,6 +229,8 @@ fn guest(
 ) -> Result<Tally> {
     let output = tied(myself)
         .args(["guest", "--kernel", line, "--timeout", timeout])
+        .arg("--programs")
+        .arg(programs(myself))
         .args(["--tests", "--"])
         .args(prefix)
         // What the tests measured is worth reading, also when they pass.
