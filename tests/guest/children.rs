@@ -29,9 +29,10 @@ fn a_shells_children_are_targets_each_once() {
     let scene = Scene::quiet("children");
     counted::start().unwrap();
     scene.run(&["record", SCRIPT]).exits(0);
-    let emitted: u64 = counted::by_thread().unwrap().values().sum();
+    let by_thread = counted::by_thread().unwrap();
+    let emitted: u64 = by_thread.values().sum();
     let read = Read::open(&scene.path("damon.data"));
-    println!("{:#?}", read.meta.targets);
+    println!("{by_thread:?} {:#?}", read.meta.targets);
     assert_eq!(accessed(&read, "zigzag").len(), 2);
     let mut pids: Vec<_> = read.meta.targets.iter().map(|it| it.pid).collect();
     let all = pids.len();

@@ -312,6 +312,40 @@ fn a_service_goes_on_in_its_folder_also_after_a_kill() {
 }
 
 #[test]
+fn a_killed_service_is_no_obstacle_to_the_same_one() {
+    let scene = Scene::quiet("own_goes_on");
+    let before = parameters();
+    let folder = scene.path("record");
+    let args = [
+        "record",
+        "--service",
+        "--rotate",
+        "1s",
+        "-o",
+        "record",
+        "paddr",
+    ];
+    let segments = || fs::read_dir(&folder).map_or(0, Iterator::count);
+    let killed = scene.start(&args);
+    until("a segment", || segments() > 0);
+    killed.signal("KILL");
+    killed.wait();
+    assert!(damon_is_on());
+    // Only the one with the same command line takes that away.
+    let other = scene.run(&["record", "--service", "-o", "other", "paddr"]);
+    in_a_line(&other.exits(1).says("damo stop --stale"));
+    let expected = segments();
+    let again = scene.start(&args);
+    until("two more segments", || segments() >= expected + 2);
+    again.signal("TERM");
+    again.wait().exits(0).says("put back, and is begun anew");
+    assert!(!damon_is_on());
+    assert_eq!(parameters(), before);
+    let read = Read::open(&folder);
+    assert!(read.happened(Happening::Began).len() == 2 && read.stored() > 0);
+}
+
+#[test]
 fn two_recorders_of_one_kdamond_have_the_same() {
     let scene = Scene::quiet("two_recorders");
     set("kdamonds/nr_kdamonds", "1");

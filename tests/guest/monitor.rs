@@ -24,10 +24,10 @@ fn views_come_one_after_the_other_and_damon_is_put_back() {
         ("heats", ["# access_frequency:", "# x-axis: space"]),
         ("wss", ["# <percentile> <wss>", "# avr:"]),
     ] {
-        let args = ["monitor", "paddr", "--delay", "1", "--count", "2"];
+        let args = ["monitor", "paddr", "--delay", "2", "--count", "2"];
         let ran = scene.run(&[&args[..], &["--report_type", report_type]].concat());
         assert_eq!(ran.status.code(), Some(0), "{ran:?}");
-        for view in ["# paddr, view 1 of 1 s", "# paddr, view 2 of 1 s"] {
+        for view in ["# paddr, view 1 of 2 s", "# paddr, view 2 of 2 s"] {
             assert_eq!(ran.stdout.matches(view).count(), 1, "{ran:?}");
         }
         for word in words {

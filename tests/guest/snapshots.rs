@@ -40,6 +40,8 @@ pub fn areas(scene: &Scene, log: &str) -> Vec<Range<u64>> {
     found
 }
 
+const RANDOM: &str = "/proc/sys/kernel/randomize_va_space";
+
 pub fn hotcold(scene: &Scene, log: &str, size: &str) -> Child {
     let log = scene.path(log);
     Command::new("hotcold")
@@ -149,7 +151,10 @@ fn a_process() {
 fn two_targets_are_told_apart() {
     let scene = Scene::quiet("snapshot_two");
     let before = parameters();
+    // A guest's programs have the same addresses, if they may.
+    fs::write(RANDOM, "2").unwrap();
     let targets = ["one", "two"].map(|log| hotcold(&scene, log, "40M"));
+    fs::write(RANDOM, "0").unwrap();
     let all_areas = ["one", "two"].map(|log| areas(&scene, log));
     let [one, two] = [&targets[0], &targets[1]].map(|target| target.id().to_string());
     // Beside a scheme of the user's, that stays the first.

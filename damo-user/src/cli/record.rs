@@ -16,7 +16,7 @@ use super::service::ServiceArgs;
 use super::snapshot::SnapshotArgs;
 use super::summary::SummaryArgs;
 use super::{Outcome, UsageError};
-use crate::control::{Module, System, others};
+use crate::control::{Module, Stop, System, others};
 use crate::model::units::{self, TimeUnit};
 use crate::recorder::{self, Ended, Filters, Ours, Plan, Report, Scope, Which};
 use crate::source;
@@ -113,6 +113,9 @@ pub fn run(mut args: Args, stdout: &mut dyn Write) -> Result<Outcome> {
     }
     let (snapshots, filters) = (args.snapshot.snapshots()?, args.filters.filters()?);
     args.request.what.add(args.snapshot.swallowed());
+    if args.service.service && !args.request.dry_run {
+        put_back_predecessors()?;
+    }
     let followed = args.follow.followed()?;
     let ongoing = match followed {
         Some(_) => None,
@@ -178,6 +181,16 @@ pub fn run(mut args: Args, stdout: &mut dyn Write) -> Result<Outcome> {
         } => Outcome::Child(status.code()),
         Report { .. } => Outcome::Done,
     })
+}
+
+/// A service that was killed is started again: what it left on is neither in its
+/// way, nor somebody else's to be recorded.
+fn put_back_predecessors() -> Result<()> {
+    if let Some(stop) = Stop::of_predecessor(&System::live())? {
+        stop.run()?;
+        tell("damo: this service was killed before; DAMON was put back, and is begun anew");
+    }
+    Ok(())
 }
 
 /// What a recording came to, in a line.

@@ -80,6 +80,20 @@ impl Stop {
         })
     }
 
+    /// Finds what a killed damo left that had this process's very command line: a
+    /// service that is started again takes its own place.
+    ///
+    /// # Errors
+    /// See [`Stop::find`].
+    pub fn of_predecessor(system: &System) -> Result<Option<Stop>, ControlError> {
+        match system.notes().as_ref().map(Notes::read) {
+            Some(Whose::Stale(note)) if note.by.command == By::myself().command => {
+                Stop::find(system, true, false).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// The writes that this comes to at most, in their order: files that say
     /// already what they are to say are not written. What is put back through
     /// debugfs is not among them.

@@ -337,12 +337,13 @@ impl Pump {
     }
 
     /// After DAMON is off, if it was ours: takes what is left and reconciles the
-    /// counts with what the BPF program counted, which is given back.
+    /// counts with what the BPF program counted, which is given back. A disk that
+    /// has failed is told at the end: what it did not take is counted all the same.
     pub fn stop(&mut self) -> Result<Kdamond, RecordError> {
         let drained = self.drain();
         self.tap.detach()?;
         // Whatever was reserved before detaching is committed by now.
-        drained.and(self.drain())?;
+        let drained = drained.and(self.drain());
         let now = clock::monotonic_ns();
         for tid in self.keeper.kdamonds.tids() {
             self.finish(tid, now)?;
@@ -353,7 +354,7 @@ impl Pump {
             let outlet = &mut self.keeper.outlet;
             outlet.happened(now, 0, None, Happening::Untold, untold);
         }
-        Ok(self.counted)
+        drained.map(|()| self.counted)
     }
 
     /// Closes the record, and waits for the disk.
