@@ -287,3 +287,18 @@ fn a_killed_recorders_status_is_told_and_forgotten() {
         .exits(0)
         .prints("no recorder runs");
 }
+
+#[test]
+fn where_kdamonds_cannot_be_seen_that_is_said() {
+    let scene = Scene::quiet("pid_namespace");
+    let before = parameters();
+    let mut command = Command::new("unshare");
+    command.args(["-p", "-f", "--mount-proc", "damo", "record", "-o"]);
+    let out = scene.path("damon.data");
+    let ran = command.arg(&out).arg("paddr").output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(said.contains("--pid=host"), "{said}");
+    assert!(!out.exists() && !damon_is_on());
+    assert_eq!(parameters(), before);
+}

@@ -11,6 +11,7 @@ use super::ownership::{By, Lock, LockError, Notes};
 use super::params::Release;
 use super::sysfs::Tree;
 use crate::sys::host::Host;
+use crate::sys::process::Stat;
 
 /// Where damo keeps what it must know after its process is gone.
 pub const RUN: &str = "/run/damo";
@@ -128,6 +129,13 @@ impl System {
     /// Processes.
     pub fn proc_tree(&self) -> Tree {
         self.tree(&self.proc)
+    }
+
+    /// Whether kernel threads can be seen, kdamonds among them: not from within a
+    /// PID namespace of one's own, as containers have.
+    pub fn sees_kernel_threads(&self) -> bool {
+        let kthreadd = self.proc_tree().read("2/stat");
+        kthreadd.is_ok_and(|text| Stat::parse(&text).is_some_and(|stat| stat.kernel_thread))
     }
 
     fn tree(&self, root: &Path) -> Tree {

@@ -17,6 +17,12 @@ pub enum RecordError {
     /// The process cannot do asynchronous I/O.
     #[error("cannot wait for events: {0}")]
     Runtime(io::Error),
+    /// DAMON's threads cannot be seen, and neither when they come nor when they go.
+    #[error(
+        "DAMON's threads cannot be seen from within this PID namespace; record from outside of it \
+         (containers: --pid=host)"
+    )]
+    PidNamespace,
     /// DAMON could not be set up or switched on.
     #[error(transparent)]
     Control(#[from] ControlError),

@@ -160,6 +160,9 @@ async fn run(scope: Scope, plan: Plan) -> Result<Report, RecordError> {
     let mut signals = Signals::listen_to(hangup_ends).map_err(RecordError::Runtime)?;
     let system = System::live();
     let caller = Caller::from_env()?;
+    if !system.sees_kernel_threads() {
+        return Err(RecordError::PidNamespace);
+    }
     let begun = match scope {
         Scope::Ours(mut ours) => match ours.follow.take() {
             Some(who) => begin_followed(&plan, &system, caller.as_ref(), ours, who)?,
