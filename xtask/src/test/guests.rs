@@ -118,7 +118,7 @@ const ON_NEWEST: [&str; 5] = [
 ];
 
 /// What the kernels in between do as those at the ends.
-const ON_BOTH: [&str; 1] = ["service::"];
+const ON_BOTH: [&str; 2] = ["revival::", "service::"];
 
 /// What a kernel with both of DAMON's interfaces proves.
 const DEBUGFS_TESTS: [&str; 3] = ["debugfs::", "lifecycle::", "ownership::"];
