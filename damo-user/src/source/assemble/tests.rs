@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::analyze::Losses;
+use crate::model::Snapshot;
 use proptest::prelude::*;
 
 const KDAMOND: u32 = 77;
