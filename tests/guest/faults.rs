@@ -12,7 +12,7 @@ use damo_user::model::Happening;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::kit::{Read, Scene, damon_is_on, get, parameters, set, until};
+use crate::kit::{Read, Scene, damon_is_on, parameters, set, until};
 use crate::ongoing::{physical, tid};
 use crate::others::{configuration, sleeper, somebody_elses};
 use crate::process::Ran;
@@ -20,12 +20,12 @@ use crate::process::Ran;
 /// Hundreds of regions in each snapshot, every 20 ms.
 const MANY: [&str; 8] = ["-n", "400", "-m", "1000", "-s", "5ms", "-a", "20ms"];
 
-fn workload() -> Child {
+pub fn workload() -> Child {
     let args = ["--size", "64M", "--period", "500ms", "--duration", "60s"];
     Command::new("zigzag").args(args).spawn().unwrap()
 }
 
-fn emitted() -> u64 {
+pub fn emitted() -> u64 {
     counted::by_thread().unwrap().values().sum()
 }
 
@@ -175,97 +175,6 @@ fn a_record_that_is_removed_ends_the_recording() {
     again.signal("TERM");
     again.wait().exits(0);
     Read::open(&folder);
-}
-
-#[test]
-fn a_service_switches_its_damon_on_again_when_nobody_else_uses_it() {
-    let scene = Scene::quiet("switched_on_again");
-    counted::start().unwrap();
-    let args = [
-        "record",
-        "--service",
-        "--rotate",
-        "1h",
-        "-o",
-        "record",
-        "paddr",
-    ];
-    let started = scene.start(&args);
-    until("recording", || scene.path("record").exists());
-    let sampled = |than| until("samples", || emitted() > than + 50);
-    sampled(0);
-    let mut ours = vec![tid(0)];
-    set("kdamonds/0/state", "off");
-    until("DAMON to be on again", damon_is_on);
-    ours.push(tid(0));
-    sampled(emitted());
-    // Now somebody else wants DAMON.
-    set("kdamonds/0/state", "off");
-    set("kdamonds/nr_kdamonds", "2");
-    physical(0, 7000);
-    let theirs = parameters();
-    set("kdamonds/0/state", "on");
-    let their_tid = tid(0);
-    // Longer than the next try is put off.
-    std::thread::sleep(Duration::from_secs(4));
-    assert_eq!(get("kdamonds/0/pid"), their_tid.to_string());
-    set("kdamonds/0/state", "off");
-    until("DAMON to be on again", damon_is_on);
-    ours.push(tid(0));
-    assert_eq!(get("kdamonds/nr_kdamonds"), "1", "our own parameters");
-    sampled(emitted());
-    started.signal("TERM");
-    let ran = started.wait().exits(0);
-    let ran = ran.says("is on again").says("waiting until kdamond 0");
-    println!("{}", ran.stderr.trim());
-    assert!(!damon_is_on());
-    assert_eq!(parameters(), theirs, "what was there last is put back");
-    let read = Read::open(&scene.path("record"));
-    assert_eq!(read.happened(Happening::Began).len(), 3);
-    let by_thread = counted::by_thread().unwrap();
-    for tid in &ours {
-        assert!(read.stored_of(*tid) > 10);
-        assert_eq!(read.stored_of(*tid), by_thread[tid], "{tid}");
-    }
-    assert_eq!(read.stored_of(their_tid), 0);
-    assert_eq!(read.lost(), 0);
-    // Nothing was monitored in between, and no snapshot says so.
-    let long = Duration::from_secs(1).as_nanos();
-    let is_short = |it: &damo_user::model::Snapshot| u128::from(it.duration_ns()) < long;
-    assert!(read.snapshots.iter().all(is_short));
-}
-
-#[test]
-fn a_services_process_is_watched_again_by_its_number() {
-    let scene = Scene::quiet("watched_again");
-    let (mut first, mut second) = (workload(), workload());
-    let pids = [first.id().to_string(), second.id().to_string()];
-    let args = ["record", "--service", "--rotate", "1h", "-o", "record"];
-    let started = scene.start(&[&args[..], &[&pids[0], &pids[1]]].concat());
-    until("recording", || scene.path("record").exists());
-    let before = tid(0);
-    first.kill().unwrap();
-    first.wait().unwrap();
-    set("kdamonds/0/state", "off");
-    until("DAMON to be on again", damon_is_on);
-    let after = tid(0);
-    let target = "kdamonds/0/contexts/0/targets/1/pid_target";
-    assert_eq!(get(target), pids[1]);
-    std::thread::sleep(Duration::from_secs(2));
-    second.kill().unwrap();
-    second.wait().unwrap();
-    // With its last target it ends.
-    started.wait().exits(0);
-    let read = Read::open(&scene.path("record"));
-    assert!(before != after && read.stored_of(after) > 20);
-    let of_after = read
-        .snapshots
-        .iter()
-        .filter(|it| it.target.kdamond == after);
-    assert!(of_after.clone().all(|it| it.target.target_id == 1));
-    let targets = read.meta.targets.iter().filter(|it| it.kdamond == after);
-    let pid = targets.clone().find(|it| it.target_id == 1).unwrap().pid;
-    assert_eq!(pid, Some(second.id()));
 }
 
 #[test]

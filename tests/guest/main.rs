@@ -35,6 +35,7 @@ mod ownership;
 mod process;
 mod races;
 mod recorder;
+mod revival;
 mod rotation;
 mod service;
 mod snapshots;

@@ -1,6 +1,6 @@
 //! What belongs to somebody else is left alone, or put back exactly.
 
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
@@ -31,6 +31,9 @@ pub fn watching(target: &Child) {
 pub fn sleeper() -> Child {
     Command::new("busybox")
         .args(["sleep", "1000"])
+        // A test that fails is not to wait for it.
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap()
 }

@@ -152,18 +152,4 @@ fn bytes(event: &RingEvent) -> [u8; REGION] {
 }
 
 /// tracefs's description of the tracepoint.
-pub const FORMAT: &str = "name: damon_aggregated
-ID: 1
-format:
-\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;
-\tfield:unsigned char common_flags;\toffset:2;\tsize:1;\tsigned:0;
-\tfield:unsigned char common_preempt_count;\toffset:3;\tsize:1;\tsigned:0;
-\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;
-
-\tfield:unsigned long target_id;\toffset:8;\tsize:8;\tsigned:0;
-\tfield:unsigned int nr_regions;\toffset:16;\tsize:4;\tsigned:0;
-\tfield:unsigned long start;\toffset:24;\tsize:8;\tsigned:0;
-\tfield:unsigned long end;\toffset:32;\tsize:8;\tsigned:0;
-\tfield:unsigned int nr_accesses;\toffset:40;\tsize:4;\tsigned:0;
-\tfield:unsigned int age;\toffset:44;\tsize:4;\tsigned:0;
-";
+pub const FORMAT: &str = include_str!("../../src/source/damon_aggregated.format");

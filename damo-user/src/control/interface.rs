@@ -160,13 +160,14 @@ impl Interface {
         }
     }
 
-    /// Makes the files say what `params` say, and sees that they do.
+    /// Makes the files say what `params` say, and sees that they do: all of them
+    /// ([`Scope::Fresh`]), or through sysfs those of one kdamond.
     ///
     /// # Errors
     /// Something cannot be written, or is not there; some of it may be written.
-    pub fn stage(&self, params: &Params) -> Result<(), ControlError> {
+    pub fn stage(&self, params: &Params, scope: Scope) -> Result<(), ControlError> {
         match self {
-            Interface::Sysfs(tree, release) => stage(tree, *release, params),
+            Interface::Sysfs(tree, release) => stage(tree, *release, params, scope),
             Interface::Debugfs(debugfs) => {
                 debugfs.apply(&debugfs.plan(params)?)?;
                 // Lines that the kernel does not like are dropped silently.
@@ -246,12 +247,21 @@ pub(super) fn state(index: usize) -> String {
     format!("kdamonds/{index}/state")
 }
 
-fn stage(tree: &Tree, release: Option<Release>, params: &Params) -> Result<(), ControlError> {
+fn stage(
+    tree: &Tree,
+    release: Option<Release>,
+    params: &Params,
+    scope: Scope,
+) -> Result<(), ControlError> {
     // What a kernel of long ago could do needs no folders made to look into.
     let ancient = Features::of_release(Release(0, 0));
-    let writes = match plan_params(params, &ancient, Scope::Fresh) {
-        Ok(writes) => writes,
-        Err(_) => plan_params(params, &Features::probe(tree, release)?, Scope::Fresh)?,
+    let writes = match plan_params(params, &ancient, scope) {
+        Ok(writes) if scope == Scope::Fresh => writes,
+        Err(_) if scope == Scope::Fresh => {
+            plan_params(params, &Features::probe(tree, release)?, scope)?
+        }
+        // Folders are there, and others' kdamonds are not to lose theirs.
+        _ => plan_params(params, &Features::read(tree, release)?, scope)?,
     };
     for Write { path, value } in &writes {
         tree.write(path, value)?;

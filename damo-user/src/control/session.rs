@@ -4,8 +4,6 @@
 //! command to a kdamond that has stopped by itself, which it does when its
 //! targets end, can BUG some kernels with DAMON's lock held.
 
-use std::time::Duration;
-
 use rustix::io::Errno;
 
 use super::checks::{check_note, check_others, check_processes, put_back_ended};
@@ -14,7 +12,7 @@ use super::error::ControlError;
 use super::interface::{self, Choice, Interface, SavedBy};
 use super::others::{self, Thread};
 use super::ownership::{Claim, Lock, Note, NoteError, Notes};
-use super::params::Params;
+use super::params::{Params, Scope};
 use super::sysfs::{FileError, insist, retry};
 use super::system::System;
 
@@ -39,9 +37,9 @@ pub struct Options {
 pub struct Session {
     pub(super) system: System,
     pub(super) interface: Interface,
-    pids: Vec<u32>,
-    /// How many kdamonds there are to switch on.
-    nr_kdamonds: usize,
+    pub(super) pids: Vec<u32>,
+    /// How many kdamonds are ours.
+    pub(super) nr_kdamonds: usize,
     pub(super) note: Note,
     pub(super) notes: Option<Notes>,
     /// Nothing is to be undone when this is dropped: it was reported, or it is
@@ -153,7 +151,7 @@ impl Session {
             self.note.staged = true;
             self.write_note()?;
         }
-        self.interface.stage(params)
+        self.interface.stage(params, Scope::Fresh)
     }
 
     pub(super) fn write_note(&self) -> Result<(), NoteError> {
@@ -181,23 +179,31 @@ impl Session {
     /// DAMON did not start; [`Session::restore`] is still to be called.
     /// [`ControlError::EndedAtOnce`]: it started, and its targets were gone.
     pub fn turn_on(&mut self) -> Result<Vec<u32>, ControlError> {
-        let claim = |index| Claim {
+        self.note.kdamonds.clear();
+        let all: Vec<usize> = (0..self.nr_kdamonds).collect();
+        self.turn_these_on(&all)
+    }
+
+    /// Switches on those of these numbers, which are off and none of our claims.
+    pub(super) fn turn_these_on(&mut self, which: &[usize]) -> Result<Vec<u32>, ControlError> {
+        let claim = |&index: &usize| Claim {
             index,
             thread: None,
         };
-        self.note.kdamonds = (0..self.nr_kdamonds).map(claim).collect();
+        let before = self.note.kdamonds.len();
+        self.note.kdamonds.extend(which.iter().map(claim));
         self.write_note()?;
         let mut tids = Vec::new();
-        for index in 0..self.nr_kdamonds {
+        for (place, &index) in (before..).zip(which) {
             // What comes after one that fails was not touched.
             if let Err(error) = self.turn_one_on(index) {
-                self.note.kdamonds.truncate(index);
+                self.note.kdamonds.truncate(place);
                 return Err(error);
             }
-            match self.see(index) {
+            match self.see(place, index) {
                 Ok(tid) => tids.push(tid),
                 Err(error) => {
-                    self.note.kdamonds.truncate(index + 1);
+                    self.note.kdamonds.truncate(place + 1);
                     return Err(error);
                 }
             }
@@ -223,11 +229,11 @@ impl Session {
         }
     }
 
-    /// Looks at the thread of a kdamond that was switched on.
-    fn see(&mut self, index: usize) -> Result<u32, ControlError> {
+    /// Looks at the thread of a kdamond that was switched on, for our claim at `place`.
+    fn see(&mut self, place: usize, index: usize) -> Result<u32, ControlError> {
         let tid = self.interface.tid(index)?;
         let tid = tid.ok_or(ControlError::EndedAtOnce)?;
-        if let Some(claim) = self.note.kdamonds.get_mut(index) {
+        if let Some(claim) = self.note.kdamonds.get_mut(place) {
             // In another pid namespace, threads cannot be looked at.
             let unseen = Thread {
                 tid,
@@ -244,9 +250,9 @@ impl Session {
                 if let Some(reason) = self.who_is_in_the_way()? {
                     return Ok(reason);
                 }
-                let mut threads = others::kdamond_threads(&self.system)?;
-                threads.retain(|tid| !self.tids().contains(tid));
-                Ok(ControlError::InUse { threads })
+                Ok(ControlError::InUse {
+                    threads: self.threads_of_others()?,
+                })
             }
             Some(Errno::INVAL) => {
                 check_processes(&self.system, &self.pids)?;
@@ -257,7 +263,13 @@ impl Session {
         }
     }
 
-    fn who_is_in_the_way(&self) -> Result<Option<ControlError>, FileError> {
+    pub(super) fn threads_of_others(&self) -> Result<Vec<u32>, FileError> {
+        let mut threads = others::kdamond_threads(&self.system)?;
+        threads.retain(|tid| !self.tids().contains(tid));
+        Ok(threads)
+    }
+
+    pub(super) fn who_is_in_the_way(&self) -> Result<Option<ControlError>, FileError> {
         if let Some(&module) = others::modules(&self.system)?.first() {
             return Ok(Some(ControlError::ModuleRuns(module)));
         }
@@ -273,7 +285,14 @@ impl Session {
     /// # Errors
     /// DAMON's files cannot be read or written.
     pub fn turn_off(&mut self) -> Result<(), OffError> {
-        while let Some(&claim) = self.note.kdamonds.last() {
+        self.turn_off_down_to(0)
+    }
+
+    /// Switches off what we claimed last, until so many claims are left.
+    pub(super) fn turn_off_down_to(&mut self, left: usize) -> Result<(), OffError> {
+        while self.note.kdamonds.len() > left
+            && let Some(&claim) = self.note.kdamonds.last()
+        {
             insist(|| {
                 if !is_on(&self.system, &self.interface, &claim)? {
                     return Ok(Ok(()));
@@ -288,30 +307,6 @@ impl Session {
             self.note.kdamonds.pop();
         }
         Ok(())
-    }
-
-    /// Whether one of our kdamonds runs, as far as that can be told without
-    /// waiting: as long as somebody holds DAMON's lock, it does. It stops by
-    /// itself when all targets have ended.
-    ///
-    /// # Errors
-    /// DAMON's files cannot be read.
-    pub fn is_on(&self) -> Result<bool, FileError> {
-        let impatient = System {
-            patience: Duration::ZERO,
-            ..self.system.clone()
-        };
-        let Ok(interface) = Interface::of(&impatient, &self.note.saved) else {
-            return Ok(false);
-        };
-        for claim in &self.note.kdamonds {
-            match is_on(&impatient, &interface, claim) {
-                Ok(false) => {}
-                Err(error) if error.errno() != Some(Errno::BUSY) => return Err(error),
-                Ok(true) | Err(_) => return Ok(true),
-            }
-        }
-        Ok(false)
     }
 
     /// Thread ids of our kdamonds that were seen on.

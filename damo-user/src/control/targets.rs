@@ -44,9 +44,10 @@ impl Session {
             Err(ControlError::EndedMeanwhile(_)) => return Err(ControlError::EndedByCommit(index)),
             committed => committed?,
         }
-        match self.interface.is_on(index)? {
-            true => Ok(()),
-            false => Err(ControlError::EndedByCommit(index)),
+        if !self.interface.is_on(index)? {
+            return Err(ControlError::EndedByCommit(index));
         }
+        self.remember_again();
+        Ok(())
     }
 }

@@ -1,14 +1,15 @@
-//! DAMON begun anew while a recording goes on: with the first of those that are
-//! followed, or when a kdamond's places are used up.
+//! DAMON of our own, switched on while a recording goes on: with the first of those
+//! that are followed, when a kdamond's places are used up, or after somebody else
+//! has switched it off.
 
 use std::time::{Duration, Instant};
 
 use super::RecordError;
 use super::follow::Follow;
+use super::pace::Pace;
 use crate::control::params::{Context, Params, Target};
 use crate::control::{ControlError, Options, Session, System, others};
 use crate::source::Tap;
-use crate::sys::tell::tell;
 
 /// Most targets of a kdamond. Each costs it a part of its regions.
 pub const PLACES: usize = 1024;
@@ -16,42 +17,36 @@ pub const PLACES: usize = 1024;
 /// What a target watches while there is none: kthreadd, which has no memory.
 pub const STAND_IN: u32 = 2;
 
-/// Least time between two beginnings.
-const PAUSE: Duration = Duration::from_secs(1);
+/// How soon what somebody else has switched off is on again.
+const SOON: Duration = Duration::from_secs(1);
 
-/// How long somebody who is in the way is left alone.
+/// How long somebody who is in the way of those that are followed is left alone: DAMON
+/// is given back meanwhile. Places are used up no more often.
 const OTHERS: Duration = Duration::from_secs(10);
 
 /// How long DAMON's lock, and another damo's, are waited for: nothing is drained
 /// meanwhile.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How to begin DAMON anew.
+/// How to switch DAMON on.
 #[derive(Debug)]
 pub struct Anew {
     system: System,
     options: Options,
-    /// Of the one kdamond and its one context; its targets are put in.
+    /// Targets that have come since the beginning are not in them.
     params: Params,
     /// Targets of a kdamond, the dead among them.
     pub places: usize,
     /// `None`: nobody is waited for.
     pub follow: Option<Follow>,
-    after: Instant,
+    /// How often it may be done.
+    pub pace: Pace,
     /// When the last places were used up.
     used_up: Option<Instant>,
-    told: Option<String>,
-}
-
-/// DAMON, on again.
-pub struct Begun {
-    pub session: Session,
-    pub params: Params,
-    pub tid: u32,
 }
 
 impl Anew {
-    /// `params`: of one kdamond with one context.
+    /// `params`: with what DAMON is on.
     pub fn new(system: &System, options: Options, params: &Params, places: usize) -> Anew {
         Anew {
             system: System {
@@ -62,10 +57,24 @@ impl Anew {
             params: params.clone(),
             places: places.max(1),
             follow: None,
-            after: Instant::now(),
+            pace: Pace::new(SOON),
             used_up: None,
-            told: None,
         }
+    }
+
+    /// DAMON is to be on while there are some of these, which are the targets of its
+    /// one kdamond.
+    pub fn following(self, follow: Follow) -> Anew {
+        Anew {
+            follow: Some(follow),
+            pace: Pace::new(OTHERS),
+            ..self
+        }
+    }
+
+    /// With what DAMON was on at the beginning.
+    pub fn params(&self) -> &Params {
+        &self.params
     }
 
     /// The context, whatever its targets.
@@ -88,22 +97,13 @@ impl Anew {
         params
     }
 
-    /// Whether it is time to begin, if there is somebody.
-    pub fn is_due(&self) -> bool {
-        Instant::now() >= self.after
-    }
-
-    /// Somebody else wants DAMON: it is left alone for a while.
-    pub fn make_way(&mut self) {
-        self.after = Instant::now() + OTHERS;
-    }
-
     /// Whether `living` targets leave places to be won by beginning anew, and the
     /// last time is long enough ago; if so, this counts as the next.
     pub fn may_use_places_again(&mut self, living: usize) -> bool {
         if living >= self.places {
             let places = self.places;
-            self.tell(format!("no more than {places} processes can be watched"));
+            self.pace
+                .tell(format!("no more than {places} processes can be watched"));
             return false;
         }
         let long_ago = |last: Instant| last.elapsed() >= OTHERS;
@@ -114,57 +114,58 @@ impl Anew {
         may
     }
 
-    /// Switches DAMON on for these processes; nothing of ours is on or set.
-    /// `Err` within: not now, and all is as it was.
+    /// Switches on those of our kdamonds that have these numbers: in the session that
+    /// there is, or in one that is prepared for all of `params`. `recorded` are those
+    /// of ours that go on. Gives the new threads; or why it cannot be done now, and
+    /// all is as it was.
     ///
     /// # Errors
     /// The maps cannot be written, or DAMON could not be put back.
-    pub fn begin(
+    pub fn switch_on(
         &mut self,
+        session: &mut Option<Session>,
         tap: &mut Tap,
-        pids: &[u32],
-    ) -> Result<Result<Begun, ControlError>, RecordError> {
-        self.after = Instant::now() + PAUSE;
-        let params = self.with(pids);
-        let mut session = match Session::prepare(&self.system, &params, self.options) {
-            Ok(session) => session,
-            Err(error @ ControlError::AndLeft { .. }) => return Err(error.into()),
-            Err(error) => return Ok(Err(error)),
+        which: &[usize],
+        params: &Params,
+        recorded: &[u32],
+    ) -> Result<Result<Vec<u32>, ControlError>, RecordError> {
+        self.pace.tried(Instant::now());
+        let is_new = session.is_none();
+        let ours = match session {
+            Some(ours) => ours,
+            None => match Session::prepare(&self.system, params, self.options) {
+                Ok(prepared) => session.insert(prepared),
+                Err(error @ ControlError::AndLeft { .. }) => return Err(error.into()),
+                Err(error) => return Ok(Err(error)),
+            },
         };
-        // None of them is ours; what has ended is gone from the map.
-        tap.forget_all_but(&others::kdamond_threads(&self.system)?)?;
+        // What has ended is gone from the map, but for what it counted of ours.
+        let mut known = others::kdamond_threads(&self.system)?;
+        known.extend(recorded);
+        tap.forget_all_but(&known)?;
+        // Whoever is not known yet is let through.
         tap.learn(true)?;
-        let on = session.turn_on();
-        tap.only(on.as_deref().unwrap_or_default())?;
-        let error = match on.as_deref() {
-            Ok(&[tid]) => {
-                return Ok(Ok(Begun {
-                    session,
-                    params,
-                    tid,
-                }));
-            }
-            Ok(_) => ControlError::EndedAtOnce,
-            Err(_) => on.err().unwrap_or(ControlError::EndedAtOnce),
+        let on = match is_new {
+            true => ours.turn_on(),
+            false => ours.turn_on_again(which, params),
         };
-        session.restore()?;
-        Ok(Err(error))
+        // What others have begun just then is not ours.
+        let new = on.as_deref().unwrap_or_default();
+        tap.only(&[recorded, new].concat())?;
+        match &on {
+            Ok(_) => self.pace.begun(Instant::now()),
+            Err(_) if is_new => session.take().map_or(Ok(()), |mut it| it.restore())?,
+            Err(_) => {}
+        }
+        Ok(on)
     }
 
     /// It could not be begun: why is told, unless processes have only ended
     /// meanwhile. It is tried again later.
     pub fn failed(&mut self, error: &ControlError) {
         if !is_race(error) {
-            self.make_way();
-            self.tell(format!("waiting: {error}"));
-        }
-    }
-
-    /// Tells something, once.
-    pub fn tell(&mut self, text: String) {
-        if self.told.as_ref() != Some(&text) {
-            tell(format_args!("damo: {text}"));
-            self.told = Some(text);
+            self.pace.wait(Instant::now());
+            self.pace.tell(format!("waiting: {error}"));
         }
     }
 }
@@ -212,8 +213,5 @@ mod tests {
         assert!(!anew.may_use_places_again(4));
         assert!(anew.may_use_places_again(3));
         assert!(!anew.may_use_places_again(3));
-        assert!(anew.is_due());
-        anew.make_way();
-        assert!(!anew.is_due());
     }
 }

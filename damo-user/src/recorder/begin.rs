@@ -98,23 +98,21 @@ pub fn begin_ours(
     };
     let aside = plan.give_up_the_rest(system, caller, run_as.is_some() && ours.command.is_some());
     let record = Destination::begin(place, &meta)?;
-    let (anew, children) = match tids.as_slice() {
-        [tid] if with_children => (
-            Some(Anew::new(system, ours.options, &params, ours.places)),
-            Some(Children::new(params.clone(), *tid, ours.places)),
-        ),
-        _ => (None, None),
+    let anew = Anew::new(system, ours.options, &params, ours.places);
+    let children = match tids.as_slice() {
+        [tid] if with_children => Some(Children::new(params, *tid, ours.places)),
+        _ => None,
     };
     let parts = Parts {
         tap,
         assembler,
         kdamonds,
         children,
-        anew,
+        anew: Some(anew),
         outlet: Outlet::new(record, targets, plan),
         aside,
         teller: Teller::new(plan, system),
-        ours: Some((params, tids)),
+        ours: tids,
     };
     Ok(Begun {
         session: Some(session),
@@ -183,7 +181,7 @@ pub fn begin_ongoing(
         outlet: Outlet::new(record, targets, plan),
         aside,
         teller: Teller::new(plan, system),
-        ours: None,
+        ours: Vec::new(),
     };
     Ok(Begun {
         session: None,

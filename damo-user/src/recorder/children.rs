@@ -6,6 +6,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+
 use super::anew::STAND_IN;
 use super::targets::{Targets, name_of};
 use crate::control::params::{Params, Target};
@@ -175,6 +177,8 @@ impl Children {
             }
             match error {
                 ControlError::NoProcess(_) => {}
+                // Somebody holds DAMON's lock: it is tried again with the next.
+                ControlError::File(error) if error.errno() == Some(Errno::BUSY) => break,
                 ControlError::EndedByCommit(_) | ControlError::EndedMeanwhile(_) => {
                     self.waiting = waiting;
                     return Err(error);

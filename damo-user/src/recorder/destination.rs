@@ -1,24 +1,25 @@
 //! Where a recording goes: into a file, or into a folder of segments.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use rustix::fs::fstatvfs;
-
 use super::RecordError;
-use super::retention::{Rotation, Segments as Kept, make_room};
+use super::retention::{Segments as Kept, make_room};
 use super::spool::{DiskState, Spool};
-use crate::analyze::Losses;
-use crate::model::{Item, KdamondInfo, Meta, ReadError, Record, TargetInfo};
-use crate::store::{self, Options, Reader, Segments, Stats, Writer, segment_name, segment_number};
+use crate::model::{Item, KdamondInfo, Meta, TargetInfo};
+use crate::store::{self, Options, Stats, Writer, segment_name};
 use crate::sys::clock;
-use crate::sys::folder::OutputFolder;
 use crate::sys::output::{Output, OutputError};
 use crate::sys::tell::tell;
+
+mod close;
+mod place;
+
+use close::make_full;
+pub use place::Place;
 
 /// How long a segment that could not be begun is left alone.
 const RETRY_NS: u64 = 1_000_000_000;
@@ -35,40 +36,6 @@ const MOST_ENDED: usize = 1024;
 
 /// Segments that may be waiting for a slow disk; then the last one goes on.
 const CLOSING: usize = 4;
-
-/// A place for a record that is not begun; dropped, it leaves nothing behind.
-pub enum Place {
-    /// One file.
-    File(Output),
-    /// A folder of segments.
-    Folder(OutputFolder, Rotation),
-}
-
-impl Place {
-    /// Makes a file or a folder that is to be `path`. To `go_on` is to add
-    /// segments to those of earlier recordings in a folder.
-    ///
-    /// # Errors
-    /// See [`OutputError`].
-    pub fn create(
-        path: &Path,
-        mode: u32,
-        owner: Option<(u32, u32)>,
-        rotation: Option<Rotation>,
-        go_on: bool,
-    ) -> Result<Place, OutputError> {
-        Ok(match rotation {
-            None => Place::File(Output::create(path, mode, owner)?),
-            Some(rotation) => {
-                let make = match go_on {
-                    true => OutputFolder::go_on,
-                    false => OutputFolder::create,
-                };
-                Place::Folder(make(path, mode, owner, is_ours)?, rotation)
-            }
-        })
-    }
-}
 
 /// A record that is being written.
 pub struct Destination {
@@ -334,79 +301,6 @@ impl Destination {
             .push(thread.spawn(finish).map_err(RecordError::Disk)?);
         Ok(())
     }
-
-    /// Closes the record, makes its frames full, and waits for the disk. `seen`
-    /// is how many region samples there were in all, if that is known.
-    ///
-    /// # Errors
-    /// The disk failed: what is kept is told.
-    pub fn close(mut self, seen: Option<u64>) -> Result<Stats, RecordError> {
-        let removed = self.is_removed();
-        if let Some(disk) = self.disks.last() {
-            disk.wait_for_room();
-        }
-        // Errors are the disk's, which keeps its first one.
-        self.clock();
-        let _ = self.writer.finish();
-        let mut stats = self.stats();
-        let mut spool = self.writer.into_sink();
-        let (send, compacted) = mpsc::channel();
-        let (output, segments) = (self.output, self.segments);
-        spool.then({
-            let segments = segments.clone();
-            move |file| {
-                let smaller = make_full(file, &lock(&output)).ok().flatten();
-                let _ = send.send(smaller);
-                if let Some(segments) = segments {
-                    segments.remove_old();
-                }
-                Ok(())
-            }
-        });
-        let finished = spool.finish();
-        for thread in self.closing {
-            // It has told of its errors.
-            let _ = thread.join();
-        }
-        let failed = self.disks.iter().find_map(DiskState::failure);
-        let removed = removed.then(|| io::ErrorKind::NotFound.into());
-        if let Some(source) = finished.err().or(failed).or(removed) {
-            let kept = kept(&self.path, self.options.uuid);
-            // What was removed to make room had been recorded.
-            let removed = segments.map_or(0, |segments| segments.removed_samples());
-            let known = kept.saturating_add(removed);
-            let lost = seen.unwrap_or(stats.samples).max(known) - known;
-            let path = self.path;
-            return Err(match source.kind() {
-                io::ErrorKind::NotFound => RecordError::Removed { path, kept, lost },
-                _ => RecordError::Broken {
-                    path,
-                    kept,
-                    lost,
-                    source,
-                },
-            });
-        }
-        match segments {
-            Some(segments) => stats.bytes = segments.bytes(),
-            None => {
-                if let Ok(Some(smaller)) = compacted.recv() {
-                    stats.bytes = smaller;
-                }
-            }
-        }
-        Ok(stats)
-    }
-}
-
-/// What a recording in segments may leave in its folder, even if it is killed.
-fn is_ours(name: &str) -> bool {
-    let segment = name.strip_suffix(".old").unwrap_or(name);
-    let hidden = name.strip_prefix(".damo-").is_some_and(|rest| {
-        rest.bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'-')
-    });
-    segment_number(segment).is_some() || hidden
 }
 
 fn lock(output: &Mutex<Output>) -> MutexGuard<'_, Output> {
@@ -430,46 +324,6 @@ fn begin_file(
     let mut writer = Writer::with_options(spool, meta, options)?;
     writer.clock(meta.mono_ns, meta.wall_ns)?;
     Ok((writer, disk))
-}
-
-/// Puts a file of full frames in place of a closed one of small frames. Gives
-/// its size, if that was worth it.
-fn make_full(file: &File, output: &Output) -> Result<Option<u64>, Box<dyn std::error::Error>> {
-    let mut reader = Reader::from_source(file.try_clone()?, output.path())?;
-    if !reader.was_clean() || !store::is_worth_compacting(&reader) {
-        return Ok(None);
-    }
-    // Twice the room, for a while, must not be what others lack.
-    let free = fstatvfs(file)?;
-    if free.f_bavail.saturating_mul(free.f_frsize) / 2 < file.metadata()?.len() {
-        return Ok(None);
-    }
-    let full = output.again()?;
-    let stats = store::compact(&mut reader, full.file().try_clone()?)?;
-    full.replace(file)?;
-    Ok(Some(stats.bytes))
-}
-
-/// Region samples that a record holds which could not be finished. Another one
-/// may have taken its name.
-fn kept(path: &Path, uuid: Option<[u8; 16]>) -> u64 {
-    let count = || -> Result<u64, ReadError> {
-        let mut record: Box<dyn Record> = if path.is_dir() {
-            Box::new(Segments::open(path)?.recording(uuid.unwrap_or_default()))
-        } else {
-            let reader = Reader::open(path)?;
-            if reader.about().uuid != uuid {
-                return Ok(0);
-            }
-            Box::new(reader)
-        };
-        let mut losses = Losses::default();
-        for item in record.items()? {
-            losses.add(&item?);
-        }
-        Ok(losses.stored)
-    };
-    count().unwrap_or(0)
 }
 
 #[cfg(test)]

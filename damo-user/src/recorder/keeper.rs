@@ -2,9 +2,11 @@
 
 use damo_ebpf::Kdamond;
 
+use super::begin::{info_of, targets_of};
 use super::kdamonds::{Kdamonds, Newcomer};
 use super::outlet::Outlet;
 use super::targets::name_of;
+use crate::control::params::Context;
 use crate::model::{Happening, TargetInfo};
 use crate::source::{Arrival, Assembler, Told, What};
 
@@ -35,6 +37,27 @@ impl Keeper {
             forked: Vec::new(),
             begun: Vec::new(),
             first_ns: None,
+        }
+    }
+
+    /// A kdamond of ours has begun, the one of this number, perhaps in place of one
+    /// that was.
+    pub fn began(
+        &mut self,
+        (index, context): (usize, &Context),
+        before: Option<u32>,
+        tid: u32,
+        at_ns: u64,
+    ) {
+        self.assembler
+            .kdamond(tid, context.fixed_intervals(), context.addr_unit);
+        self.kdamonds.add(info_of(context, index, tid));
+        let outlet = &mut self.outlet;
+        outlet.happened(at_ns, tid, None, Happening::Began, 0);
+        // Targets that are still known keep their numbers.
+        let moved = before.is_some_and(|before| outlet.move_targets(before, tid));
+        if !moved {
+            targets_of(context, tid).for_each(|target| outlet.add_target(target));
         }
     }
 

@@ -22,6 +22,7 @@ mod keeper;
 pub mod merge;
 pub mod needs;
 mod outlet;
+mod pace;
 pub mod profile;
 mod progress;
 mod pump;

@@ -227,6 +227,15 @@ impl Outlet {
         }
     }
 
+    /// Another kdamond has taken the place of one, with the same targets. Gives
+    /// whether there are any.
+    pub fn move_targets(&mut self, from: u32, to: u32) -> bool {
+        self.numbers.retain(|key, _| key.kdamond != from);
+        let moved = self.targets.move_to(from, to);
+        moved.iter().for_each(|target| self.record.target(target));
+        !moved.is_empty()
+    }
+
     /// A kdamond is gone, and its targets with it.
     pub fn forget(&mut self, kdamond: u32) {
         self.targets.forget(kdamond);

@@ -1,9 +1,10 @@
 //! The loop: from the ring, through the assembler, into the file.
 
 mod anew;
-mod revival;
+mod followed;
 mod rounds;
 
+use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -21,15 +22,12 @@ use super::outlet::Outlet;
 use super::progress::Progress;
 use super::teller::Teller;
 use crate::control::Session;
-use crate::control::params::Params;
 use crate::model::{Happening, TargetInfo};
 use crate::source::{Assembler, SourceError, Tap};
 use crate::store::Stats;
 use crate::sys::clock;
 use crate::sys::readiness::Readiness;
 use crate::watch::{Ends, Signals, after};
-
-use revival::Revival;
 
 /// What ended a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,12 +58,10 @@ pub struct Pump {
     aside: Aside,
     teller: Teller,
     budget: Option<Budget>,
-    /// Waits for DAMON when it is off.
+    /// Waits for DAMON when it is off, and switches its own on again.
     service: bool,
-    /// Of a service with a DAMON of its own.
-    revival: Option<Revival>,
-    /// Our kdamonds' threads, in order.
-    ours: Vec<u32>,
+    /// Our kdamonds' latest threads, by number.
+    ours: BTreeMap<usize, u32>,
     /// Of kdamonds that are gone.
     counted: Kdamond,
     untold: u64,
@@ -81,23 +77,21 @@ pub struct Parts {
     pub assembler: Assembler,
     pub kdamonds: Kdamonds,
     pub children: Option<Children>,
-    /// How to begin DAMON anew, where that may be needed.
+    /// How to switch DAMON on again, if it is ours.
     pub anew: Option<Anew>,
     pub outlet: Outlet,
     pub aside: Aside,
     pub teller: Teller,
-    /// With what a DAMON of our own was switched on, and its threads in that order.
-    pub ours: Option<(Params, Vec<u32>)>,
+    /// Threads of our kdamonds that are on, in order.
+    pub ours: Vec<u32>,
 }
 
 impl Pump {
     /// `max_cpu`: the share of a processor that may be used.
     pub fn new(parts: Parts, service: bool, max_cpu: Option<f64>) -> Pump {
-        let (params, ours) = parts.ours.unzip();
         Pump {
             tap: parts.tap,
-            revival: params.filter(|_| service).map(Revival::new),
-            ours: ours.unwrap_or_default(),
+            ours: parts.ours.into_iter().enumerate().collect(),
             keeper: Keeper::new(parts.assembler, parts.outlet, parts.kdamonds),
             children: parts.children,
             anew: parts.anew,
@@ -164,8 +158,8 @@ impl Pump {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut asked = Instant::now();
         let mut progress = Progress::new();
-        if let (Some(_), Some(session)) = (&self.revival, session.as_mut()) {
-            session.remember();
+        if let Some(ours) = session.as_mut().filter(|_| self.service) {
+            ours.remember();
         }
         let ended = loop {
             tokio::select! {
@@ -204,7 +198,7 @@ impl Pump {
                     if asked.elapsed() >= ASK {
                         asked = Instant::now();
                         self.look_around()?;
-                        self.revive(session.as_mut())?;
+                        self.revive(session)?;
                         if let Some(ended) = self.is_damon_off(session)? {
                             break ended;
                         }

@@ -141,12 +141,13 @@ impl Targets {
 
     /// Whether there were processes, and none is left.
     pub fn are_all_gone(&self) -> bool {
-        let mut processes = self.known.values().filter(|it| it.info.pid.is_some());
-        let mut any = false;
-        processes.all(|target| {
-            any = true;
-            target.pidfd.is_none()
-        }) && any
+        are_gone(self.known.values())
+    }
+
+    /// Whether a kdamond had processes to watch, and none is left: it ends by itself.
+    pub fn are_gone_of(&self, kdamond: u32) -> bool {
+        let known = self.known.iter();
+        are_gone(known.filter_map(|(key, target)| (key.kdamond == kdamond).then_some(target)))
     }
 
     /// How many there are.
@@ -210,6 +211,16 @@ impl Targets {
         }
         renamed
     }
+}
+
+/// Whether there are processes among them, all of which are gone.
+fn are_gone<'a>(targets: impl Iterator<Item = &'a Target>) -> bool {
+    let mut processes = targets.filter(|target| target.info.pid.is_some());
+    let mut any = false;
+    processes.all(|target| {
+        any = true;
+        target.pidfd.is_none()
+    }) && any
 }
 
 /// The name of a process, if there is one.
@@ -281,7 +292,13 @@ mod tests {
         assert!(targets.is_of_gone(&snapshot(0, 500)));
         assert!(!targets.is_of_gone(&snapshot(1, 500)));
         assert_eq!(targets.pids(), [second.id()]);
-        assert!(!targets.are_all_gone());
+        assert!(!targets.are_all_gone() && !targets.are_gone_of(7));
+        let of_another = TargetInfo {
+            kdamond: 8,
+            ..target(0, first.id())
+        };
+        targets.add(of_another, None, 800);
+        assert!(targets.are_gone_of(8) && !targets.are_gone_of(9));
         let mut second = second;
         second.kill().unwrap();
         second.wait().unwrap();

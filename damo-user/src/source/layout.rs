@@ -171,21 +171,7 @@ pub(super) mod tests {
     use super::*;
 
     /// As 5.17 to 7.3 print it.
-    pub const FORMAT: &str = "name: damon_aggregated
-ID: 600
-format:
-\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;
-\tfield:unsigned char common_flags;\toffset:2;\tsize:1;\tsigned:0;
-\tfield:unsigned char common_preempt_count;\toffset:3;\tsize:1;\tsigned:0;
-\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;
-
-\tfield:unsigned long target_id;\toffset:8;\tsize:8;\tsigned:0;
-\tfield:unsigned int nr_regions;\toffset:16;\tsize:4;\tsigned:0;
-\tfield:unsigned long start;\toffset:24;\tsize:8;\tsigned:0;
-\tfield:unsigned long end;\toffset:32;\tsize:8;\tsigned:0;
-\tfield:unsigned int nr_accesses;\toffset:40;\tsize:4;\tsigned:0;
-\tfield:unsigned int age;\toffset:44;\tsize:4;\tsigned:0;
-";
+    pub const FORMAT: &str = include_str!("damon_aggregated.format");
 
     #[test]
     fn reads_the_layout_of_today() {

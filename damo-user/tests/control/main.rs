@@ -19,6 +19,7 @@ mod module_fake;
 #[path = "../params_common/mod.rs"]
 mod params_common;
 
+mod again;
 mod debugfs_plan;
 mod debugfs_refusals;
 mod debugfs_restore;

@@ -143,7 +143,7 @@ const ONCE: [(&str, &[&str]); 4] = [
         ],
     ),
     ("6.17", &["lifecycle::", "ownership::"]),
-    ("7.2", &["others::", "service::"]),
+    ("7.2", &["others::", "revival::", "service::"]),
     (
         "7.3",
         &[

@@ -14,6 +14,8 @@ pub enum Scope {
     /// The same kdamonds and contexts, which may be on: those folders stay, and
     /// their values are written, defaults too.
     Running,
+    /// As [`Scope::Fresh`] for one kdamond, which is off; the others stay as they are.
+    One(usize),
 }
 
 /// Why there is no plan.
@@ -59,7 +61,11 @@ pub fn plan_params(
         plan.put("kdamonds/nr_kdamonds", params.kdamonds.len());
     }
     for (k, kdamond) in params.kdamonds.iter().enumerate() {
-        plan.all = scope == Scope::Running;
+        if matches!(scope, Scope::One(only) if only != k) {
+            continue;
+        }
+        // The kdamond's own folder stays.
+        plan.all = scope != Scope::Fresh;
         let path = format!("kdamonds[{k}]");
         let dir = format!("kdamonds/{k}");
         let at = At {
@@ -74,7 +80,7 @@ pub fn plan_params(
             &kdamond.refresh_ms,
             &0,
         )?;
-        if scope == Scope::Fresh {
+        if scope != Scope::Running {
             plan.put(
                 format!("{dir}/contexts/nr_contexts"),
                 kdamond.contexts.len(),

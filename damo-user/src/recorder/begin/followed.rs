@@ -18,7 +18,7 @@ pub fn begin_followed(
         return Err(RecordError::FollowDebugfs);
     }
     Session::check(system, ours.options)?;
-    let mut anew = Anew::new(system, ours.options, &ours.params, ours.places);
+    let anew = Anew::new(system, ours.options, &ours.params, ours.places);
     let place = plan.place(caller)?;
     // What this kernel cannot do is said now, and not when somebody comes.
     let watching_nobody = anew.with(&[STAND_IN]);
@@ -42,14 +42,14 @@ pub fn begin_followed(
     let targets = Targets::new().map_err(RecordError::Runtime)?;
     let aside: Aside = plan.give_up_the_rest(system, caller, false);
     let record = Destination::begin(place, &meta)?;
-    anew.follow = Some(Follow::new(who, ours.children, is_told));
+    let follow = Follow::new(who, ours.children, is_told);
     let parts = Parts {
         tap,
         assembler: Assembler::new(None, 1),
         kdamonds: Kdamonds::ours(system),
         children: None,
-        anew: Some(anew),
-        ours: None,
+        anew: Some(anew.following(follow)),
+        ours: Vec::new(),
         outlet: Outlet::new(record, targets, plan),
         aside,
         teller: Teller::new(plan, system),

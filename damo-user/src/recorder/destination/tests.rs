@@ -1,9 +1,13 @@
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::analyze::Losses;
 use crate::import;
-use crate::model::{KdamondInfo, Region, Snapshot, TargetKey};
+use crate::model::{KdamondInfo, Record, Region, Snapshot, TargetKey};
+use crate::recorder::Rotation;
+use crate::store::{Reader, Segments};
 
 const MS: u64 = 1_000_000;
 

@@ -1,142 +1,141 @@
-//! Who is followed, and DAMON that is begun anew for them. Each time it has
-//! another kdamond, whose targets are others: whatever is keyed by its thread
-//! never mixes. In between, DAMON is as it was before the recording.
+//! DAMON of our own, switched on again while the recording goes on: by one way, for
+//! whatever reason. Each time it has another kdamond: whatever is keyed by its thread
+//! never mixes.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use super::super::RecordError;
-use super::super::anew::{Begun, is_race};
-use super::super::begin::{info_of, targets_of};
+use super::super::anew::{Anew, STAND_IN, is_race};
 use super::super::children::Children;
 use super::super::follow::Follow;
-use super::{Ended, Pump, follow, is_on};
+use super::super::keeper::Keeper;
+use super::Pump;
+use crate::control::params::Params;
 use crate::control::{ControlError, Session};
-use crate::model::Happening;
+use crate::model::Ops;
 use crate::sys::clock;
 use crate::sys::process::Process;
 use crate::sys::tell::tell;
 
 impl Pump {
-    /// What looks for those that are followed, if any are.
-    pub(super) fn follow(&self) -> Option<&Follow> {
-        self.anew.as_ref()?.follow.as_ref()
+    /// Switches on those of our kdamonds that have these numbers. Their targets are
+    /// those that they had, if these are known, or else those of `params`. Gives why
+    /// it cannot be done now.
+    fn switch_on(
+        &mut self,
+        session: &mut Option<Session>,
+        which: &[usize],
+        params: &Params,
+    ) -> Result<Option<ControlError>, RecordError> {
+        let Some(anew) = &mut self.anew else {
+            return Ok(None);
+        };
+        let begun_ns = clock::monotonic_ns();
+        let recorded = self.keeper.kdamonds.tids();
+        let tids = match anew.switch_on(session, &mut self.tap, which, params, &recorded)? {
+            Ok(tids) => tids,
+            Err(error) => return Ok(Some(error)),
+        };
+        self.keeper.assembler.started(begun_ns);
+        let contexts = params.contexts();
+        let begun = contexts.filter(|(index, ..)| which.contains(index));
+        for ((index, _, context), tid) in begun.zip(tids) {
+            let before = self.ours.insert(index, tid);
+            self.keeper.began((index, context), before, tid, begun_ns);
+        }
+        Ok(None)
     }
 
-    /// Takes what the kernel told of processes that began.
-    pub(super) fn see_beginnings(&mut self) -> Result<(), RecordError> {
-        let forked = std::mem::take(&mut self.keeper.forked);
-        let begun = std::mem::take(&mut self.keeper.begun);
-        let follow = self.anew.as_mut().and_then(|anew| anew.follow.as_mut());
-        match (follow, &mut self.children) {
-            (Some(follow), _) => {
-                begun.into_iter().for_each(|pid| follow.began(pid));
-                for pid in forked {
-                    if !follow.forked(pid) {
-                        self.tap.unfollow(pid)?;
-                    }
-                }
+    /// Once a second, of a service: switches on again what somebody else has switched
+    /// off, all of our DAMON or some of our kdamonds, if nobody else uses DAMON.
+    pub(super) fn revive(&mut self, session: &mut Option<Session>) -> Result<(), RecordError> {
+        let (Some(anew), Some(ours)) = (&self.anew, session.as_ref()) else {
+            return Ok(());
+        };
+        // Whoever follows processes gives DAMON back, and begins anew.
+        if !self.service || anew.follow.is_some() {
+            return Ok(());
+        }
+        let off = self.switched_off(ours);
+        if off.is_empty() {
+            return Ok(());
+        }
+        let (what, other) = (self.name_of(&off), ours.who_else());
+        let params = self.params_for_the_living();
+        let Some(anew) = &mut self.anew else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        if anew.pace.lost(now) {
+            tell(format_args!("damo: somebody else has switched off {what}"));
+        }
+        if !anew.pace.is_due(now) {
+            return Ok(());
+        }
+        match other {
+            Ok(None) => {}
+            Ok(Some(who)) => {
+                anew.pace.tell(format!("waiting until {who} is off"));
+                return Ok(());
             }
-            (None, Some(children)) => forked.into_iter().for_each(|pid| children.forked(pid)),
-            // Nobody asks for them.
-            (None, None) => {
-                for pid in forked {
-                    self.tap.unfollow(pid)?;
-                }
-            }
+            // Somebody holds DAMON's lock.
+            Err(_) => return Ok(()),
+        }
+        match self.switch_on(session, &off, &params)? {
+            None => tell(format_args!("damo: on again: {what}")),
+            Some(error) => self.anew.iter_mut().for_each(|it| it.failed(&error)),
+        }
+        if let (Some(children), Some(tid)) = (&mut self.children, self.ours.get(&0)) {
+            children.move_to(*tid);
         }
         Ok(())
     }
 
-    /// Sees who has come, and has DAMON on only while somebody lives.
-    pub(super) fn keep_up(&mut self, session: &mut Option<Session>) -> Result<(), RecordError> {
-        if self.follow().is_none() {
-            return Ok(());
-        }
-        if session.is_some() && self.keeper.outlet.targets.are_all_gone() {
-            self.end_part(session)?;
-        }
-        let untold = self.tap.untold()?;
-        let missed = untold > self.untold;
-        let Some(anew) = &mut self.anew else {
-            return Ok(());
+    /// Numbers of our kdamonds that are off, with their ends written down, though
+    /// there is something for them to watch.
+    fn switched_off(&self, session: &Session) -> Vec<usize> {
+        let children = self.children.as_ref();
+        let nobody_waits = children.is_none_or(Children::are_none_waiting);
+        let Keeper {
+            kdamonds, outlet, ..
+        } = &self.keeper;
+        let is_over = |tid: &u32| {
+            let is_recorded = kdamonds.takes(*tid) == Some(true);
+            is_recorded || (nobody_waits && outlet.targets.are_gone_of(*tid))
         };
-        let is_time_to_begin = anew.is_due();
-        let Some(follow) = &mut anew.follow else {
-            return Ok(());
-        };
-        if missed {
-            follow.look_everywhere();
-        }
-        let is_due = follow.is_due();
-        let mut unwanted = match is_due {
-            true => follow.look(),
-            false => Vec::new(),
-        };
-        let mut first = Vec::new();
-        if let Some(children) = &mut self.children {
-            let targets = &self.keeper.outlet.targets;
-            // Of those that came before.
-            if is_due && follow.take_search() {
-                children.search(targets);
-            }
-            let (found, gone) = follow.take(&targets.pids());
-            for pid in found {
-                self.tap.follow(pid)?;
-                children.forked(pid);
-            }
-            unwanted.extend(gone);
-        } else {
-            self.untold = untold;
-            if is_time_to_begin {
-                let (found, gone) = follow.take(&[]);
-                first = found;
-                unwanted.extend(gone);
-            }
-        }
-        for pid in unwanted {
-            self.tap.unfollow(pid)?;
-        }
-        if first.is_empty() {
-            return Ok(());
-        }
-        match self.begin_anew(session, &first)? {
-            None => Ok(()),
-            Some(error) => self.wait_after(error, first),
-        }
+        // What cannot be asked for now runs: it is asked again soon.
+        let mut off = session.off().unwrap_or_default();
+        off.retain(|index| !self.ours.get(index).is_some_and(is_over));
+        off
     }
 
-    /// Whether somebody else has switched DAMON off. A service takes it up again
-    /// after a while.
-    pub(super) fn is_followed_off(
-        &mut self,
-        session: &mut Option<Session>,
-    ) -> Result<Option<Ended>, RecordError> {
-        if session.as_ref().is_none_or(is_on) {
-            return Ok(None);
+    /// These of our kdamonds, in words.
+    fn name_of(&self, which: &[usize]) -> String {
+        if which.len() == self.ours.len() {
+            return "DAMON".to_owned();
         }
-        // It ends with its last target, which may be seen only now.
-        self.drain()?;
-        let targets = &self.keeper.outlet.targets;
-        if targets.are_all_gone() {
-            return Ok(None);
+        let numbers: Vec<String> = which.iter().map(|it| format!("kdamond {it}")).collect();
+        numbers.join(", ")
+    }
+
+    /// With what our DAMON was on last; but processes that are gone only keep their
+    /// places: DAMON refuses to look for them.
+    fn params_for_the_living(&self) -> Params {
+        let children = self.children.as_ref().map(Children::params);
+        let params = children.or(self.anew.as_ref().map(Anew::params));
+        let mut params = params.cloned().unwrap_or_default();
+        let living = self.keeper.outlet.targets.pids();
+        let kdamonds = params.kdamonds.iter_mut();
+        let contexts = kdamonds.flat_map(|kdamond| &mut kdamond.contexts);
+        for context in contexts.filter(|context| context.ops != Ops::Paddr) {
+            for target in &mut context.targets {
+                if target.pid.is_some_and(|pid| !living.contains(&pid)) {
+                    target.pid = Some(STAND_IN);
+                }
+            }
         }
-        if !self.service {
-            return Ok(Some(Ended::SwitchedOff));
-        }
-        let living = targets.pids();
-        tell("damo: somebody else switched DAMON off; it is left alone for a while");
-        match self.end_part(session) {
-            // Whoever it was may have set it up otherwise.
-            Err(RecordError::NotRestored(left)) => tell(format_args!("damo: {left}")),
-            ended => ended?,
-        }
-        if let Some(anew) = &mut self.anew {
-            anew.make_way();
-            anew.follow
-                .iter_mut()
-                .for_each(|it| it.put_back(living.iter().copied()));
-        }
-        Ok(None)
+        params
     }
 
     /// Begins anew with the targets that live and those that are to come: no
@@ -152,81 +151,45 @@ impl Pump {
         loop {
             pids.retain(|pid| Process::find(*pid).is_ok());
             if pids.is_empty() {
-                return Ok(self.follow().is_none());
+                if self.follow().is_none() {
+                    return Ok(true);
+                }
+                return self.give_back(session).map(|()| false);
             }
             let Some(error) = self.begin_anew(session, &pids)? else {
                 return Ok(false);
             };
             if self.follow().is_some() || !is_race(&error) {
-                return self.wait_after(error, pids).map(|()| false);
+                return self.wait_after(session, error, pids).map(|()| false);
             }
         }
     }
 
-    /// DAMON could not be begun for these: it is tried again later, if anybody is
-    /// waited for.
-    fn wait_after(&mut self, error: ControlError, pids: Vec<u32>) -> Result<(), RecordError> {
-        let Some(anew) = &mut self.anew else {
-            return Err(error.into());
-        };
-        let Some(follow) = &mut anew.follow else {
-            return Err(error.into());
-        };
-        follow.put_back(pids);
-        anew.failed(&error);
-        Ok(())
-    }
-
     /// Has DAMON watch these, with a kdamond that is another. Gives why it cannot
-    /// be done now; all is as it was then.
-    fn begin_anew(
+    /// be done now; it is off then.
+    pub(super) fn begin_anew(
         &mut self,
         session: &mut Option<Session>,
         pids: &[u32],
     ) -> Result<Option<ControlError>, RecordError> {
         self.end_part(session)?;
-        let Some(anew) = &mut self.anew else {
+        let Some(params) = self.anew.as_ref().map(|anew| anew.with(pids)) else {
             return Ok(None);
         };
-        let mono_ns = clock::monotonic_ns();
-        self.keeper.assembler.started(mono_ns);
-        let begun = match anew.begin(&mut self.tap, pids)? {
-            Ok(begun) => begun,
-            Err(error) => return Ok(Some(error)),
-        };
-        let Begun {
-            session: on,
-            params,
-            tid,
-        } = begun;
-        let on = session.insert(on);
-        self.ours = vec![tid];
-        if self.revival.is_some() {
-            // Of what the files say now, this is ours.
-            on.remember();
+        if let Some(error) = self.switch_on(session, &[0], &params)? {
+            return Ok(Some(error));
         }
         let mut followed: BTreeSet<u32> = params.pids().into_iter().collect();
-        followed.extend(anew.follow.iter().flat_map(Follow::pending));
+        followed.extend(self.follow().into_iter().flat_map(Follow::pending));
         // Of those that are gone, and that nobody could tell of, nothing is kept.
         self.tap.follow_only(&followed)?;
-        let outlet = &mut self.keeper.outlet;
-        outlet.happened(mono_ns, tid, None, Happening::Began, 0);
-        for (index, _, context) in params.contexts() {
-            let intervals = context.fixed_intervals();
-            self.keeper
-                .assembler
-                .kdamond(tid, intervals, context.addr_unit);
-            self.keeper.kdamonds.add(info_of(context, index, tid));
-            for target in targets_of(context, tid) {
-                follow(&mut self.tap, &target)?;
-                outlet.add_target(target);
-            }
+        if let (Some(anew), Some(tid)) = (&self.anew, self.ours.get(&0)) {
+            self.children = Some(Children::new(params, *tid, anew.places));
         }
-        self.children = Some(Children::new(params, tid, anew.places));
         Ok(None)
     }
 
-    /// Switches DAMON off and puts it back; those that wait go on waiting.
+    /// Switches DAMON off, and forgets its targets; those that wait go on waiting.
     fn end_part(&mut self, session: &mut Option<Session>) -> Result<(), RecordError> {
         if let Some(on) = session {
             // What this cannot do, `restore` tries again and tells.
@@ -244,6 +207,12 @@ impl Pump {
         if let Some(follow) = self.anew.as_mut().and_then(|it| it.follow.as_mut()) {
             follow.put_back(waiting.into_iter().flatten());
         }
+        Ok(())
+    }
+
+    /// Switches DAMON off, and puts it back.
+    pub(super) fn give_back(&mut self, session: &mut Option<Session>) -> Result<(), RecordError> {
+        self.end_part(session)?;
         match session.take() {
             Some(mut off) => Ok(off.restore()?),
             None => Ok(()),

@@ -9,7 +9,7 @@ use super::super::RecordError;
 use super::super::keeper::Keeper;
 use super::super::status::Recorded;
 use super::super::teller::{Going, Teller};
-use super::{Pump, follow, sum};
+use super::{Pump, follow, is_on, sum};
 
 impl Pump {
     /// Gives up detail that costs too much, or takes it up again.
@@ -103,7 +103,8 @@ impl Pump {
                 children.search(&self.keeper.outlet.targets);
             }
         }
-        if !children.are_due() {
+        // What somebody else has switched off is left alone until it is on again.
+        if !children.are_due() || (self.service && !is_on(on)) {
             return Ok(false);
         }
         let living = self.keeper.outlet.targets.len_of_living();
@@ -120,10 +121,6 @@ impl Pump {
             // If it has ended, that is seen where it is asked for.
             Err(_) => return Ok(false),
         };
-        if self.revival.is_some() {
-            // Of what the files say now, this is ours.
-            on.remember();
-        }
         for target in added {
             follow(&mut self.tap, &target)?;
             self.keeper.outlet.add_target(target);

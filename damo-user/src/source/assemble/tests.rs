@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::analyze::Losses;
+use crate::model::Snapshot;
 use proptest::prelude::*;
 
 const KDAMOND: u32 = 77;
@@ -65,6 +66,8 @@ fn assemble(events: &[Event], counters: &Kdamond) -> Vec<Item> {
     assembler.started(1);
     for event in events {
         assembler.push(event, &mut |item| items.push(item));
+        // Another is switched on meanwhile: that is not this one's beginning.
+        assembler.started(u64::MAX);
     }
     assembler.finish(KDAMOND, Some(counters), u64::MAX, &mut |item| {
         items.push(item)
