@@ -43,6 +43,23 @@ fn footprints_are_those_of_all_processes() {
         ),
         "# <percentile> <vsz>\n# avr:\t2097152\n0 2097152\n1 2097152\n2 2097152\n3 2097152\n4 2097152\n"
     );
+    let plot = folder.path().join("memory.svg");
+    let drawn = |metric: &str| {
+        stdout(
+            &["footprints", metric, "--plot", plot.to_str().unwrap()],
+            &record,
+        );
+        std::fs::read_to_string(&plot).unwrap()
+    };
+    let (one, all) = (drawn("rss"), drawn("all"));
+    assert!(
+        one.contains(">Memory (rss)<") && !one.contains(">rss<"),
+        "{one}"
+    );
+    assert!(
+        all.contains(">Memory<") && all.contains(">sys_used<"),
+        "{all}"
+    );
     let (head, rows) = csv(&["footprints"], &record);
     assert_eq!(head, "metric,percentile,bytes");
     assert_eq!(
