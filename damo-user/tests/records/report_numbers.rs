@@ -198,6 +198,11 @@ fn times_are_those_of_what_fits() {
         times(&["--snapshot_idx", "8", "20"]),
         "1.800000-2.000000\n# (seconds)\n"
     );
+    assert_eq!(
+        times(&["--snapshot_idx", "-1", "1"]),
+        "1.000000-1.200000\n# (seconds)\n"
+    );
+    assert_eq!(times(&["--snapshot_idx", "1", "-1"]), "");
     assert_eq!(times(&["--sz_snapshot", "41K", "max"]), "");
     assert_eq!(
         times(&["--temperature", "1000", "max"].map(|it| if it == "max" { "99999" } else { it })),
