@@ -77,6 +77,76 @@ fn adjusting_joins_snapshots() {
 }
 
 #[test]
+fn rates_and_ages_of_joined_snapshots_are_right_in_every_format() {
+    let folder = folder();
+    let items: Vec<Item> = (0..10)
+        .map(|i| {
+            let accesses = if i % 5 == 0 { 6 } else { 11 };
+            let mut it = snapshot(0, i * 100, &[(0, 10, accesses)]);
+            if let Item::Snapshot(it) = &mut it {
+                it.regions[0].age = Some(4);
+            }
+            it
+        })
+        .collect();
+    let record = record(&folder, Vec::new(), &items);
+    let output = folder.path().join("adjusted");
+    for format in ["damo", "json", "json_compressed"] {
+        let _ = std::fs::remove_file(&output);
+        let (code, _, said) = damo(&[
+            "adjust",
+            "-i",
+            record.to_str().unwrap(),
+            "-o",
+            output.to_str().unwrap(),
+            "--aggregate_interval",
+            "500000",
+            "--skip",
+            "0",
+            "--output_type",
+            format,
+        ]);
+        assert_eq!(code, Some(0), "{said}");
+        // 6 and four times 11 of 100 checks, and four times 100 ms.
+        let text = stdout(
+            &[
+                "access",
+                "--format",
+                "set",
+                "region",
+                "<access rate> for <age>",
+                "--format",
+                "set",
+                "snapshot_head",
+                "",
+                "--format",
+                "set",
+                "snapshot_tail",
+                "",
+            ],
+            &output,
+        );
+        let found = text.matches("50 %").count();
+        assert_eq!(
+            (found, text.matches(" for 400 ms").count()),
+            (2, 2),
+            "{text}"
+        );
+        if format == "json" {
+            // The peer's json tells both in its own words, too.
+            let text = std::fs::read_to_string(&output).unwrap();
+            for told in [
+                "\"percent\": 50\n",
+                "\"usec\": \"400 ms\",",
+                "\"aggr_intervals\": \"4\"",
+            ] {
+                assert_eq!(text.matches(told).count(), 2, "{told}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
 fn validating_tells_the_first_rule_that_is_broken() {
     let folder = folder();
     let items: Vec<Item> = (0..50)
