@@ -9,6 +9,8 @@
     reason = "it ends where something is wrong"
 )]
 
+#[path = "conformance/adjusted.rs"]
+mod adjusted;
 #[path = "conformance/cases.rs"]
 mod cases;
 #[path = "conformance/known.rs"]

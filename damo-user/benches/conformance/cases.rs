@@ -103,7 +103,7 @@ const LINES: &[(&str, &str)] = &[
     ),
     (
         "SL",
-        "report access --input record --raw_form (--snapshot_idx 0 2|--snapshot_idx 1 3|--sz_snapshot 1G max|--snapshot_time 540000000000 550000000000)",
+        "report access --input record --raw_form (--snapshot_idx 0 2|--snapshot_idx 1 3|--snapshot_idx 1 -1|--snapshot_idx -1 1|--sz_snapshot 1G max|--snapshot_time 540000000000 550000000000)",
     ),
     (
         "SL",
@@ -164,6 +164,10 @@ const LINES: &[(&str, &str)] = &[
     (
         "L",
         "adjust --input record --output written --aggregate_interval 500000 (--sz_region 64K max|--access_rate 10 100|--address 0 140000000000000)",
+    ),
+    (
+        "SL",
+        "adjust --input record --output written --output_type json (|--sz_region 64K max|--access_rate 10 100|--snapshot_idx 0 1|--snapshot_idx 1 -1)",
     ),
     (
         "SL",

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use damo_user::export::{Filter, write_json_compressed};
+use damo_user::export::{Filter, JsonForm, write_json_compressed};
 use damo_user::model::{Intervals, Meta, Record, Snapshot};
 use damo_user::store::{Reader, Writer};
 
@@ -99,7 +99,8 @@ fn simulated(works: &[Workload], count: usize) -> Vec<u8> {
 
 fn compressed(record: &mut dyn Record) -> Vec<u8> {
     let mut json = Vec::new();
-    write_json_compressed(record, &Filter::default(), &mut json).expect("memory takes it");
+    write_json_compressed(record, &Filter::default(), JsonForm::File, &mut json)
+        .expect("memory takes it");
     json
 }
 

@@ -2,14 +2,18 @@
 //! benchmarks: the fixture is GPL data that is read in place, never copied.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use damo_user::model::{Region, Snapshot, TargetKey};
 
-const PATH: &str = "/work/shared/fixtures/v1/zigzag.record-v2";
-
-/// The fixture's snapshots, or `None` where the folder is not there.
+/// The fixture's snapshots, or `None` where the shared folder is not beside the
+/// checkout.
 pub fn zigzag() -> Option<Vec<Snapshot>> {
-    match std::fs::read(PATH) {
+    let shared = match std::env::var_os("DAMO_SHARED") {
+        Some(shared) => PathBuf::from(shared),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
+    };
+    match std::fs::read(shared.join("fixtures/v1/zigzag.record-v2")) {
         Ok(bytes) => Some(parse(&bytes)),
         Err(_) => {
             println!("skipped: ../shared/fixtures is not here");

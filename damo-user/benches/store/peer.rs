@@ -9,7 +9,7 @@ mod peer_common;
 
 use peer_common::peer;
 
-use damo_user::export::{Filter, write_json_compressed};
+use damo_user::export::{Filter, JsonForm, write_json_compressed};
 
 use crate::simulate::{S1, Simulation};
 use crate::work;
@@ -38,8 +38,13 @@ pub fn run(quick: bool) {
     work::write(&mut file, &snapshots, usize::MAX);
     drop(snapshots);
     let mut json = Vec::new();
-    write_json_compressed(&mut work::reader(&file), &Filter::default(), &mut json)
-        .expect("memory takes it");
+    write_json_compressed(
+        &mut work::reader(&file),
+        &Filter::default(),
+        JsonForm::File,
+        &mut json,
+    )
+    .expect("memory takes it");
     fs::write(at("theirs"), &json).expect("it is written");
     fs::write(at("ours"), &file).expect("it is written");
     drop((json, file));

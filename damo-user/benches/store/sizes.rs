@@ -5,7 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::process::Command;
 
-use damo_user::export::{self, ExportError, Exported, Filter};
+use damo_user::export::{self, ExportError, Exported, Filter, JsonForm};
 use damo_user::import;
 use damo_user::model::{Item, Record};
 use damo_user::store::compact;
@@ -19,7 +19,7 @@ type Export = fn(&mut dyn Record, &Filter, &mut Vec<u8>) -> Result<Exported, Exp
 
 const EXPORTS: [(&str, Export); 3] = [
     ("the peer's json_compressed", |record, all, out| {
-        export::write_json_compressed(record, all, out)
+        export::write_json_compressed(record, all, JsonForm::File, out)
     }),
     ("perf script text", |record, all, out| {
         export::write_perf_script(record, all, out)

@@ -10,8 +10,8 @@ use super::filters::FilterArgs;
 use super::snapshot_filters::{SnapshotFilter, SnapshotFilterArgs};
 use super::watch::{Watch, open};
 use crate::analyze::{Grouping, PerTarget, WarmUp};
-use crate::export::Filter;
-use crate::model::{About, Intervals, Item, Items, Meta, ReadError, Record, Snapshot};
+use crate::export::{Filter, JsonForm};
+use crate::model::{About, Extra, Intervals, Item, Items, Meta, ReadError, Record, Snapshot};
 use crate::sys::output::{OutputError, parse_mode};
 
 /// Write a record as if its aggregation interval had been longer, or a part of it
@@ -83,6 +83,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         &args.output,
         args.output_permission,
         format,
+        // The peer's own file says rates and times, too.
+        JsonForm::FilledFile,
         || {
             let record = open(&args.input)?;
             let end_ns = record.about().end_ns;
@@ -184,6 +186,8 @@ impl Joining {
         }
         let new = || Grouping::new(aggr_us.saturating_mul(1000));
         let grouping = self.targets.entry(snapshot.target, new);
+        // Ages stay what they are, in the aggregations that were.
+        let age_unit_us = snapshot.age_unit_us().filter(|unit| *unit != aggr_us);
         let mut joined = None;
         grouping.add(&snapshot, |group| {
             let mut regions = group.regions.to_vec();
@@ -195,7 +199,12 @@ impl Joining {
                 intervals: group.intervals.map(|it| Intervals { aggr_us, ..it }),
                 missing: snapshot.missing,
                 regions,
-                extra: None,
+                extra: age_unit_us.map(|age_unit_us| {
+                    Box::new(Extra {
+                        age_unit_us: Some(age_unit_us),
+                        ..Extra::default()
+                    })
+                }),
             });
         });
         joined

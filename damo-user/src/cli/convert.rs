@@ -15,7 +15,7 @@ use target::{Counted, STANDARD, Target};
 
 use super::watch::{Watch, open};
 use super::{Outcome, UsageError};
-use crate::export::{self, ExportError, Exported, Filter};
+use crate::export::{self, ExportError, Exported, Filter, JsonForm};
 use crate::model::{Item, Items, ReadError, Record, units};
 use crate::render::loss_line;
 use crate::sys::tell::tell;
@@ -56,7 +56,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let all = filter == Filter::default();
     let mut watch = Watch::new(record, filter, end_ns, "converted");
     let mut out = target.writer()?;
-    let written = write(format, &mut watch, &mut out);
+    let written = write(format, JsonForm::File, &mut watch, &mut out);
     watch.finish();
     let exported = written.map_err(|error| failed(&args.output, error))?;
     let cut_away = narrowed && exported.samples == 0;
@@ -84,12 +84,14 @@ pub fn into_file<R: Record>(
     output: &Path,
     mode: u32,
     format: Format,
+    form: JsonForm,
     open: impl FnOnce() -> Result<R>,
 ) -> Result<Outcome> {
     let target = Target::create(input, output, mode, format.is_binary())?;
     let mut record = open()?;
     let mut out = target.writer()?;
-    let exported = write(format, &mut record, &mut out).map_err(|error| failed(output, error))?;
+    let exported =
+        write(format, form, &mut record, &mut out).map_err(|error| failed(output, error))?;
     target.keep()?;
     Ok(match loss_line(&exported.losses) {
         Some(line) => {
@@ -103,6 +105,7 @@ pub fn into_file<R: Record>(
 /// Writes the record in a format. The one place that knows all of them.
 fn write(
     format: Format,
+    form: JsonForm,
     record: &mut dyn Record,
     out: &mut Counted,
 ) -> Result<Exported, ExportError> {
@@ -121,8 +124,8 @@ fn write(
             let what = "this damo was built without Parquet (cargo's feature `parquet`)";
             Err(io::Error::new(io::ErrorKind::Unsupported, what).into())
         }
-        Format::Json => export::write_json(record, &all, &mut out),
-        Format::JsonCompressed => export::write_json_compressed(record, &all, &mut out),
+        Format::Json => export::write_json(record, &all, form, &mut out),
+        Format::JsonCompressed => export::write_json_compressed(record, &all, form, &mut out),
         Format::PerfScript => export::write_perf_script(record, &all, &mut out),
     };
     // What could not be written must not be tried again when this is dropped.

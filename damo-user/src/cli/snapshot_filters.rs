@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::UsageError;
 use crate::analyze::PerTarget;
+use crate::control::params::number;
 use crate::model::units::parse_size;
 use crate::model::{Region, Snapshot};
 
@@ -21,8 +22,8 @@ pub struct SnapshotFilterArgs {
     snapshot_time: Vec<u64>,
 
     /// Only the START-th to the END-th snapshot of each target, from 0 on; may be repeated
-    #[arg(long = "snapshot_idx", num_args = 2, value_names = ["START", "END"], help_heading = HEADING)]
-    snapshot_idx: Vec<u64>,
+    #[arg(long = "snapshot_idx", num_args = 2, value_names = ["START", "END"], help_heading = HEADING, allow_negative_numbers = true, value_parser = place)]
+    snapshot_idx: Vec<i64>,
 
     /// Only regions of this temperature: 100 for each percent of accesses and each microsecond of
     /// age, below zero for those without accesses
@@ -35,9 +36,9 @@ pub struct SnapshotFilterArgs {
 pub struct SnapshotFilter {
     size: Option<RangeInclusive<u64>>,
     times: Vec<RangeInclusive<u64>>,
-    places: Vec<RangeInclusive<u64>>,
+    places: Vec<RangeInclusive<i64>>,
     temperature: Option<RangeInclusive<i64>>,
-    seen: PerTarget<u64>,
+    seen: PerTarget<i64>,
 }
 
 impl SnapshotFilterArgs {
@@ -54,11 +55,35 @@ impl SnapshotFilterArgs {
         Ok(SnapshotFilter {
             size: one("--sz_snapshot", &self.sz_snapshot)?,
             times: ranges("--snapshot_time", &self.snapshot_time)?,
-            places: ranges("--snapshot_idx", &self.snapshot_idx)?,
+            places: places(&self.snapshot_idx)?,
             temperature: ranges("--temperature", temperature)?.into_iter().next(),
             seen: PerTarget::default(),
         })
     }
+}
+
+/// A snapshot's place among those of its target, from 0 on. The peer takes
+/// numbers below zero, too, which no snapshot has.
+pub fn place(text: &str) -> Result<i64, String> {
+    match text.trim().parse() {
+        Ok(place) => Ok(place),
+        Err(_) => number(text).map(|place| i64::try_from(place).unwrap_or(i64::MAX)),
+    }
+}
+
+/// The places of `--snapshot_idx`.
+///
+/// # Errors
+/// A range that ends before it starts, unless it is before all snapshots.
+pub fn places(typed: &[i64]) -> Result<Vec<RangeInclusive<i64>>, UsageError> {
+    let mut places = Vec::new();
+    for pair in typed.chunks_exact(2) {
+        match *pair {
+            [first, last @ ..=-1] => places.push(first..=last),
+            _ => places.extend(ranges("--snapshot_idx", pair)?),
+        }
+    }
+    Ok(places)
 }
 
 fn ranges<T: Copy + PartialOrd + std::fmt::Display>(
@@ -131,6 +156,24 @@ fn temperature(region: &Region, most: u64, age_us: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_may_be_below_zero_where_no_snapshot_is() {
+        let typed = |words: &[&str]| -> Vec<i64> {
+            words.iter().map(|word| place(word).unwrap()).collect()
+        };
+        assert_eq!(typed(&["-1", "0", "1,000", "max"]), [-1, 0, 1000, i64::MAX]);
+        assert!(place("first").is_err());
+        let wanted = |words: &[&str]| -> Vec<i64> {
+            let places = places(&typed(words)).unwrap();
+            let is_in = |place: &i64| places.iter().any(|it| it.contains(place));
+            (0..9).filter(is_in).collect()
+        };
+        assert_eq!(wanted(&["-1", "1", "7", "max"]), [0, 1, 7, 8]);
+        assert!(wanted(&["1", "-1"]).is_empty());
+        let error = places(&[9, 8]).unwrap_err();
+        assert!(error.0.contains("--snapshot_idx 9 8"), "{error}");
+    }
 
     #[test]
     fn temperature_is_the_peers() {

@@ -131,22 +131,30 @@ impl Record for Watch {
     }
 
     fn items(&mut self) -> Result<Items<'_>, ReadError> {
-        let Watch {
-            record,
-            filter,
-            pass,
-        } = self;
-        (pass.samples, pass.without_regions) = (0, 0);
-        let items = filter.items(&mut **record)?;
-        Ok(Box::new(items.inspect(|item| {
-            if let Ok(item) = item {
-                pass.see(item);
-            }
-        })))
+        let items = self.filter.items(&mut *self.record)?;
+        Ok(self.pass.watched(items))
+    }
+
+    fn places(&mut self) -> Result<Items<'_>, ReadError> {
+        // Other filters look at counts.
+        match self.filter == Filter::default() {
+            true => Ok(self.pass.watched(self.record.places()?)),
+            false => self.items(),
+        }
     }
 }
 
 impl Pass {
+    /// Items of a new pass, looked at on their way.
+    fn watched<'a>(&'a mut self, items: Items<'a>) -> Items<'a> {
+        (self.samples, self.without_regions) = (0, 0);
+        Box::new(items.inspect(|item| {
+            if let Ok(item) = item {
+                self.see(item);
+            }
+        }))
+    }
+
     fn see(&mut self, item: &Item) {
         let Item::Snapshot(snapshot) = item else {
             return;

@@ -26,10 +26,11 @@ const DAMON_STAT: &str = "damon_stat";
 pub fn write_json(
     record: &mut dyn Record,
     filter: &Filter,
+    form: JsonForm,
     out: &mut dyn Write,
 ) -> Result<Exported, ExportError> {
     let mut out = BufWriter::new(out);
-    let exported = write_list(record, filter, &mut out)?;
+    let exported = write_list(record, filter, form, &mut out)?;
     out.flush()?;
     Ok(exported)
 }
@@ -41,10 +42,11 @@ pub fn write_json(
 pub fn write_json_compressed(
     record: &mut dyn Record,
     filter: &Filter,
+    form: JsonForm,
     out: &mut dyn Write,
 ) -> Result<Exported, ExportError> {
     let mut out = BufWriter::new(ZlibEncoder::new(out, Compression::default()));
-    let exported = write_list(record, filter, &mut out)?;
+    let exported = write_list(record, filter, form, &mut out)?;
     let encoder = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     encoder.finish()?.flush()?;
     Ok(exported)
@@ -53,9 +55,10 @@ pub fn write_json_compressed(
 fn write_list<W: Write>(
     record: &mut dyn Record,
     filter: &Filter,
+    form: JsonForm,
     out: &mut W,
 ) -> Result<Exported, ExportError> {
-    let mut list = JsonList::begin(out, JsonForm::File)?;
+    let mut list = JsonList::begin(out, form)?;
     let exported = list.add(record, filter)?;
     list.finish()?;
     Ok(exported)
@@ -146,11 +149,14 @@ fn write_snapshot<W: Write + ?Sized>(
         form.ns(snapshot.start_ns),
         form.ns(snapshot.end_ns)
     )?;
+    let filled = form.filled(target.intervals);
+    // Of a snapshot whose ages have a unit of their own.
+    let age_unit_us = filled.map(|it| extra.age_unit_us.unwrap_or(it.aggr_us));
     for (i, region) in snapshot.regions.iter().enumerate() {
         out.write_all(if i == 0 { b"" } else { b"," })?;
         let passed = extra.filter_passed.get(i).copied().flatten().unwrap_or(0);
         let hits = extra.probe_hits.get(i).map_or(&[][..], Vec::as_slice);
-        write_region(out, region, passed, hits, form.filled(target.intervals))?;
+        write_region(out, region, passed, hits, (filled, age_unit_us))?;
     }
     if !snapshot.regions.is_empty() {
         out.write_all(b"\n                ")?;
@@ -185,7 +191,7 @@ fn write_region<W: Write + ?Sized>(
     region: &Region,
     filter_passed: u64,
     hits: &[u32],
-    filled: Option<Intervals>,
+    (filled, age_unit_us): (Option<Intervals>, Option<u64>),
 ) -> io::Result<()> {
     write!(
         out,
@@ -212,9 +218,9 @@ fn write_region<W: Write + ?Sized>(
     out.write_all(
         b"\n                        },\n                        \"age\": {\n                            \"usec\": ",
     )?;
-    match (filled, region.age) {
-        (Some(intervals), Some(age)) => {
-            let us = u64::from(age).saturating_mul(intervals.aggr_us);
+    match (age_unit_us, region.age) {
+        (Some(unit_us), Some(age)) => {
+            let us = u64::from(age).saturating_mul(unit_us);
             write!(out, "\"{}\"", exact(us.saturating_mul(1000)))?;
         }
         _ => out.write_all(b"null")?,

@@ -8,6 +8,8 @@ use crate::model::units::{format_number, format_size, format_time};
 pub enum JsonForm {
     /// To be read again: numbers without units.
     File,
+    /// The same, with access rates and times worked out where intervals are known.
+    FilledFile,
     /// To be looked at, with access rates and times worked out.
     Report {
         /// Numbers without units.

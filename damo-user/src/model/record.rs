@@ -49,6 +49,16 @@ pub trait Record {
     /// The file cannot be read any more.
     fn items(&mut self) -> Result<Items<'_>, ReadError>;
 
+    /// As [`Record::items`], for those who only look where regions are: adjacent ones
+    /// may be one, of count 0 and no age, since a format of columns does not read
+    /// these. What is damaged in them shows in a pass of [`Record::items`].
+    ///
+    /// # Errors
+    /// As for [`Record::items`].
+    fn places(&mut self) -> Result<Items<'_>, ReadError> {
+        self.items()
+    }
+
     /// As [`Record::items`], but of items that lie wholly before or after
     /// `time` (nanoseconds of the record's clock) none; a format with an index
     /// does not even read them.

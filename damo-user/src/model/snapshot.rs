@@ -68,7 +68,8 @@ pub struct Extra {
     /// Bytes of all regions, where that is not the sum of those that are here.
     pub total_bytes: Option<u64>,
     /// What an age of 1 means, in microseconds, where that is not the aggregation
-    /// interval: DAMON has tuned its intervals at the end of the aggregation.
+    /// interval: DAMON has tuned its intervals at the end of the aggregation, or
+    /// `damo adjust` has made aggregations longer.
     pub age_unit_us: Option<u64>,
     /// Counters of the scheme, by name (`nr_tried`…).
     pub scheme_stats: Option<BTreeMap<String, u64>>,

@@ -26,6 +26,10 @@ impl Record for ReadAhead {
         Ok(self.0.clone().into_items(None))
     }
 
+    fn places(&mut self) -> Result<Items<'_>, ReadError> {
+        Ok(self.0.clone().into_places())
+    }
+
     fn items_in(&mut self, time: Range<u64>) -> Result<Items<'_>, ReadError> {
         Ok(self.0.clone().into_items(Some(time)))
     }

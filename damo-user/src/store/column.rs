@@ -138,6 +138,18 @@ struct Entry {
 impl Columns {
     /// Takes `payload` apart. `raw_len` was checked against the limit.
     pub fn read(&mut self, payload: &[u8], columns: u16, raw_len: u32) -> Result<(), Corrupt> {
+        self.read_without(&[], payload, columns, raw_len)
+    }
+
+    /// As [`Columns::read`], but some columns are not even decompressed: it is as
+    /// if they were not there.
+    pub fn read_without(
+        &mut self,
+        unwanted: &[u8],
+        payload: &[u8],
+        columns: u16,
+        raw_len: u32,
+    ) -> Result<(), Corrupt> {
         let raw_len = raw_len as usize;
         self.table.clear();
         let mut rest = payload;
@@ -165,6 +177,9 @@ impl Columns {
             rest = after;
             let range = at..at + entry.raw_len;
             at = range.end;
+            if unwanted.contains(&entry.id) {
+                continue;
+            }
             let raw = self
                 .raw
                 .get_mut(range.clone())
@@ -187,7 +202,9 @@ impl Columns {
         for entry in entries.iter().filter(|entry| entry.codec == codec::SHARED) {
             let range = at..at + entry.raw_len;
             at = range.end;
-            self.add(entry.id, Some(range))?;
+            if !unwanted.contains(&entry.id) {
+                self.add(entry.id, Some(range))?;
+            }
         }
         Ok(())
     }

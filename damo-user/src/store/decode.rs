@@ -1,6 +1,8 @@
 //! The DATA frame: columns to snapshots and gaps. Nothing in here trusts a
 //! number, even though the checksums held.
 
+use std::ops::Range;
+
 use crate::model::{Gap, Intervals, Item, LossCause, Region, Snapshot, TargetKey};
 
 use super::column::{Columns, Corrupt, Values};
@@ -21,8 +23,13 @@ pub(super) struct Decoded {
     pub first_nr_regions: u64,
 }
 
-/// Takes a DATA frame's columns apart.
-pub(super) fn decode(header: &FrameHeader, columns: &Columns) -> Result<Decoded, Corrupt> {
+/// Takes a DATA frame's columns apart. `places_only`: adjacent regions are one, of
+/// no counts and ages, the columns of which need not be there.
+pub(super) fn decode(
+    header: &FrameHeader,
+    columns: &Columns,
+    places_only: bool,
+) -> Result<Decoded, Corrupt> {
     let shift = u32::try_from(columns.values(col::SHIFT)?.next()?).unwrap_or(u32::MAX);
     let unit = 1u64.checked_shl(shift).ok_or(Corrupt("address unit"))?;
     let targets = read_targets(header, columns.values(col::TARGETS)?)?;
@@ -69,9 +76,13 @@ pub(super) fn decode(header: &FrameHeader, columns: &Columns) -> Result<Decoded,
             end_ns,
             intervals: pick(&intervals, interval.next()?)?,
             missing: missing.next_u32()?,
-            regions: regions.take(held as usize, last)?,
+            regions: match places_only {
+                true => regions.take_places(held as usize, last)?,
+                false => regions.take(held as usize, last)?,
+            },
             extra: match &mut extras {
-                Some(extras) => extras.next(held as usize)?,
+                // It is by region.
+                Some(extras) => extras.next(held as usize)?.filter(|_| !places_only),
                 None => None,
             },
         }));
@@ -149,6 +160,43 @@ impl<'a> RegionColumns<'a> {
         }
         last.ordinal += 1;
         Ok(regions)
+    }
+
+    /// What the next `count` regions span, with the holes between them.
+    fn take_places(&mut self, count: usize, last: &mut Last) -> Result<Vec<Region>, Corrupt> {
+        let mut places: Vec<Region> = Vec::new();
+        let mut place = 0..0u64;
+        let unit = self.unit;
+        let mut keep = |place: &Range<u64>| {
+            // A start is never above its end.
+            let end = place.end.checked_mul(unit).ok_or(Corrupt("address"))?;
+            places.push(Region {
+                start: place.start * unit,
+                end,
+                nr_accesses: 0,
+                age: None,
+            });
+            Ok(())
+        };
+        for i in 0..count {
+            if i == 0 {
+                last.first = last.first.wrapping_add(unzigzag(self.first.next()?));
+                place = last.first..last.first;
+            } else {
+                let hole = self.hole.next()?;
+                if hole > 0 {
+                    keep(&place)?;
+                    let start = place.end.checked_add(hole).ok_or(Corrupt("address"))?;
+                    place = start..start;
+                }
+            }
+            let end = place.end.checked_add(self.length.next()?);
+            place.end = end.ok_or(Corrupt("address"))?;
+        }
+        if count > 0 {
+            keep(&place)?;
+        }
+        Ok(places)
     }
 
     fn end(&self) -> Result<(), Corrupt> {

@@ -50,6 +50,8 @@ pub(super) struct Direct<R, S> {
     pub time: Option<Range<u64>>,
     /// Offset from which on nothing is.
     pub stop: u64,
+    /// Columns of DATA frames that nobody looks at.
+    pub unwanted: &'static [u8],
     pub payload: Vec<u8>,
 }
 
@@ -64,7 +66,12 @@ impl<R: ReadAt, S: BorrowMut<Source<R>>> Fetch for Direct<R, S> {
             None => return Ok(None),
             Some(Found::Frame(offset, _)) if offset >= self.stop => return Ok(None),
             Some(Found::Frame(_, header)) if holds_items(&header) && !is_outside(&header, time) => {
-                let read = columns.read(&self.payload, header.columns, header.raw_len);
+                let unwanted = match header.kind {
+                    kind::DATA => self.unwanted,
+                    _ => &[],
+                };
+                let (payload, count) = (&self.payload, header.columns);
+                let read = columns.read_without(unwanted, payload, count, header.raw_len);
                 read.is_ok()
             }
             Some(_) => true,

@@ -25,6 +25,8 @@ pub(super) struct Pass<F> {
     fetch: F,
     path: PathBuf,
     header_damaged: bool,
+    /// As [`Record::places`](crate::model::Record::places).
+    places_only: bool,
     columns: Columns,
     queue: VecDeque<Item>,
     partial: Option<Partial>,
@@ -64,6 +66,7 @@ impl<F: Fetch> Pass<F> {
             fetch,
             path,
             header_damaged: false,
+            places_only: false,
             columns: Columns::default(),
             queue: VecDeque::new(),
             partial: None,
@@ -76,6 +79,12 @@ impl<F: Fetch> Pass<F> {
     /// Begins with a gap for a damaged file header.
     pub fn with_damaged_header(mut self, damaged: bool) -> Self {
         self.header_damaged = damaged;
+        self
+    }
+
+    /// Looks only where regions are.
+    pub fn of_places(mut self, places_only: bool) -> Self {
+        self.places_only = places_only;
         self
     }
 
@@ -132,7 +141,7 @@ impl<F: Fetch> Pass<F> {
 
     fn frame(&mut self, offset: u64, header: &FrameHeader) -> Result<(), ReadError> {
         match header.kind {
-            kind::DATA => match decode(header, &self.columns) {
+            kind::DATA => match decode(header, &self.columns, self.places_only) {
                 Ok(decoded) => self.join(header, decoded),
                 Err(_) => self.lost_frame(header),
             },

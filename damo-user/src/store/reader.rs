@@ -19,6 +19,7 @@ use super::fetch::{Ahead, Direct, Fetch};
 use super::format::{
     FileHeader, FrameHeader, HEADER_LEN, KNOWN_INCOMPAT, MAGIC, VERSION, kind, limit,
 };
+use super::frame::col;
 use super::index::{End, Index, TRAILER_LEN};
 use super::items::Pass;
 use super::recover::{Found, Walk};
@@ -307,7 +308,8 @@ impl<R: ReadAt> Record for Reader<R> {
         let (walk, stop, _) = self.walk(None);
         let damaged = self.header.is_none();
         let path = self.path.clone();
-        let pass = Pass::new(direct(&mut self.source, walk, None, stop), path, None);
+        let fetch = direct(&mut self.source, walk, None, stop, &[]);
+        let pass = Pass::new(fetch, path, None);
         Ok(Box::new(pass.with_damaged_header(damaged)))
     }
 
@@ -315,7 +317,7 @@ impl<R: ReadAt> Record for Reader<R> {
     fn items_in(&mut self, time: Range<u64>) -> Result<Items<'_>, ReadError> {
         let (walk, stop, before) = self.walk(Some(&time));
         let (path, time) = (self.path.clone(), Some(time));
-        let fetch = direct(&mut self.source, walk, time.clone(), stop);
+        let fetch = direct(&mut self.source, walk, time.clone(), stop, &[]);
         Ok(Box::new(Pass::new(fetch, path, time).after(before)))
     }
 }
@@ -324,16 +326,30 @@ impl Reader<Arc<File>> {
     /// As [`Record::items_in`] (or, without a time, [`Record::items`]), but
     /// with nothing borrowed; a second thread reads on meanwhile.
     pub fn into_items(self, time: Option<Range<u64>>) -> OwnedItems {
+        self.pass(time, false)
+    }
+
+    /// As [`Record::places`], with nothing borrowed.
+    pub fn into_places(self) -> OwnedItems {
+        self.pass(None, true)
+    }
+
+    fn pass(self, time: Option<Range<u64>>, places_only: bool) -> OwnedItems {
+        let unwanted: &[u8] = match places_only {
+            true => &[col::NR_ACCESSES, col::AGE],
+            false => &[],
+        };
         let (walk, stop, before) = self.walk(time.as_ref());
         let damaged = self.header.is_none() && time.is_none();
         let len = self.source.len();
-        let fetch: Box<dyn Fetch + Send> = Box::new(direct(self.source, walk, time.clone(), stop));
+        let fetch: Box<dyn Fetch + Send> =
+            Box::new(direct(self.source, walk, time.clone(), stop, unwanted));
         let fetch = match len < WORTH_A_THREAD {
             true => fetch,
             false => Ahead::start(fetch),
         };
         let pass = Pass::new(fetch, self.path, time).after(before);
-        Box::new(pass.with_damaged_header(damaged))
+        Box::new(pass.of_places(places_only).with_damaged_header(damaged))
     }
 }
 
@@ -370,6 +386,7 @@ fn direct<R: ReadAt, S: BorrowMut<Source<R>>>(
     walk: Walk,
     time: Option<Range<u64>>,
     stop: u64,
+    unwanted: &'static [u8],
 ) -> Direct<R, S> {
     Direct {
         source,
@@ -377,6 +394,7 @@ fn direct<R: ReadAt, S: BorrowMut<Source<R>>>(
         walk,
         time,
         stop,
+        unwanted,
         payload: Vec::new(),
     }
 }

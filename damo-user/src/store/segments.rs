@@ -197,6 +197,7 @@ impl Segments {
             latest_ns: None,
             ended_ns: None,
             items: None,
+            places_only: false,
             broken: false,
         }
     }
@@ -221,6 +222,14 @@ impl Record for Segments {
 
     fn items(&mut self) -> Result<Items<'_>, ReadError> {
         Ok(Box::new(self.walk(None)))
+    }
+
+    fn places(&mut self) -> Result<Items<'_>, ReadError> {
+        let places_only = true;
+        Ok(Box::new(Pass {
+            places_only,
+            ..self.walk(None)
+        }))
     }
 
     fn items_in(&mut self, time: Range<u64>) -> Result<Items<'_>, ReadError> {
@@ -252,6 +261,8 @@ struct Pass {
     /// When the segment before ended, if it tells.
     ended_ns: Option<u64>,
     items: Option<OwnedItems>,
+    /// As [`Record::places`].
+    places_only: bool,
     /// The last segments could not be read.
     broken: bool,
 }
@@ -330,7 +341,11 @@ impl Pass {
             let end = Some(time.end).filter(|end| *end == u64::MAX);
             back(time.start)..end.unwrap_or_else(|| back(time.end))
         });
-        let items = reader.into_items(time).map(move |item| {
+        let items = match self.places_only {
+            true => reader.into_places(),
+            false => reader.into_items(time),
+        };
+        let items = items.map(move |item| {
             let mut item = item?;
             item.shift(later_ns);
             Ok(item)

@@ -161,7 +161,7 @@ impl<R: ReadAt> Check<'_, R> {
     }
 
     fn data(&mut self, offset: u64, header: &FrameHeader) {
-        let decoded = match decode(header, &self.columns) {
+        let decoded = match decode(header, &self.columns, false) {
             Ok(decoded) => decoded,
             Err(fault) => {
                 self.split = None;

@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use damo_user::export::{Filter, write_json};
+use damo_user::export::{Filter, JsonForm, write_json};
 use damo_user::model::{Item, LossCause, Meta, Record, Snapshot};
 use damo_user::store::{Reader, Writer};
 
@@ -82,7 +82,7 @@ pub fn stored(record: &mut dyn Record) -> Reader<std::io::Cursor<Vec<u8>>> {
 
 pub fn exported(record: &mut dyn Record) -> String {
     let mut text = Vec::new();
-    write_json(record, &Filter::default(), &mut text).unwrap();
+    write_json(record, &Filter::default(), JsonForm::File, &mut text).unwrap();
     String::from_utf8(text).unwrap()
 }
 

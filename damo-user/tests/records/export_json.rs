@@ -3,7 +3,7 @@
 
 use crate::json_common;
 
-use damo_user::export::{Filter, write_json, write_json_compressed, write_perf_script};
+use damo_user::export::{Filter, JsonForm, write_json, write_json_compressed, write_perf_script};
 use damo_user::model::{
     Gap, Intervals, Item, Items, LossCause, Meta, Origin, ReadError, Record, Region, Snapshot,
     TargetInfo, TargetKey,
@@ -100,7 +100,7 @@ fn a_live_record_becomes_what_the_peer_records() {
     let (meta, items) = live();
     let mut record = ours(&meta, &items);
     let mut text = Vec::new();
-    let told = write_json(&mut record, &Filter::default(), &mut text).unwrap();
+    let told = write_json(&mut record, &Filter::default(), JsonForm::File, &mut text).unwrap();
     assert_eq!((told.snapshots, told.samples), (3, 4));
     assert_eq!((told.losses.incomplete, told.losses.ring_full), (2, 5));
     let text = String::from_utf8(text).unwrap();
@@ -170,7 +170,7 @@ fn only_what_is_wanted_is_written() {
         ..Filter::default()
     };
     let mut text = Vec::new();
-    let told = write_json(&mut ours(&meta, &items), &filter, &mut text).unwrap();
+    let told = write_json(&mut ours(&meta, &items), &filter, JsonForm::File, &mut text).unwrap();
     assert_eq!((told.snapshots, told.losses.incomplete), (1, 0));
     let filter = Filter {
         time: Some(250..1000),
@@ -246,7 +246,13 @@ fn compressed_is_the_same_text() {
     let (meta, items) = live();
     let mut compressed = Vec::new();
     let mut record = ours(&meta, &items);
-    write_json_compressed(&mut record, &Filter::default(), &mut compressed).unwrap();
+    write_json_compressed(
+        &mut record,
+        &Filter::default(),
+        JsonForm::File,
+        &mut compressed,
+    )
+    .unwrap();
     assert_eq!(unzlib(&compressed), exported(&mut record).as_bytes());
 }
 
@@ -405,7 +411,7 @@ fn many_targets_are_written_in_few_passes() {
     };
     type Write = fn(&mut dyn Record, &Filter, &mut Vec<u8>);
     let json: Write = |record, filter, out| {
-        let _ = write_json(record, filter, out).unwrap();
+        let _ = write_json(record, filter, JsonForm::File, out).unwrap();
     };
     let text: Write = |record, filter, out| {
         let _ = write_perf_script(record, filter, out).unwrap();

@@ -13,7 +13,7 @@ use crate::{json_common, peer_common};
 use std::path::Path;
 use std::process::Command;
 
-use damo_user::export::{Filter, write_json_compressed, write_perf_script};
+use damo_user::export::{Filter, JsonForm, write_json_compressed, write_perf_script};
 use json_common::*;
 use peer_common::peer;
 
@@ -85,7 +85,7 @@ fn the_peer_prints_the_same_for_what_we_write() {
         let mut ours = stored(&mut *imported);
         let all = Filter::default();
         let mut bytes = Vec::new();
-        write_json_compressed(&mut ours, &all, &mut bytes).unwrap();
+        write_json_compressed(&mut ours, &all, JsonForm::File, &mut bytes).unwrap();
         std::fs::write(at("ours"), &bytes).unwrap();
 
         // Its own text of the original is ours.

@@ -247,6 +247,16 @@ fn records_come_one_after_the_other_each_with_its_snapshots() {
         "kdamond 2 / context 0 / scheme None / target id 0 / recorded for 100 ms from 1.100 s\n\
          0 ns-100 ms\n0  \n1  \nend\n"
     ));
+    // As the peer takes it: no snapshot is at a place below zero.
+    for (places, snapshots) in [(["1", "-1"], 0), (["-1", "0"], 2)] {
+        let some = [&args[..], &["--snapshot_idx"], &places].concat();
+        let input = ["--input", two.to_str().unwrap()];
+        let mut command = command(&[&["report", "access"], &some[..], &input].concat());
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(text.matches("0 ns-100 ms").count(), snapshots, "{text}");
+    }
     // Another file beside it, named like a word.
     let other = one(&folder);
     let args = [

@@ -1,28 +1,23 @@
-//! `report heatmap`: rates, ages, what is not known, ranges, targets and terminals.
+//! `report heatmap`: rates, ages, what is not known and ranges.
 
 // Clippy knows only functions marked #[test] as tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use crate::report_common;
 
-use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use damo_user::model::{
-    Extra, Intervals, Known, Mapping, Meta, Note, Origin, Region, Snapshot, TargetInfo, TargetKey,
+    Intervals, Known, Mapping, Meta, Note, Region, Snapshot, TargetInfo, TargetKey,
 };
 use damo_user::store::Writer;
-use rustix::fs::OFlags;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use report_common::*;
 
 mod pictures;
+mod targets;
+mod terminal;
 
 const MS: u64 = 1_000_000;
 const PAGE: u64 = 4096;
@@ -213,49 +208,6 @@ fn times_and_addresses_are_relative_or_absolute() {
 }
 
 #[test]
-fn the_text_in_a_terminal_has_damo_3s_form() {
-    let folder = folder();
-    let record = process(&folder);
-    let args = ["heatmap", "--resol", "7", "2"];
-    let expected = "  \n  \n44\n44\n00\n  \n8 \n\
-        # access_frequency: 0123456789 (0.000-200.000 hz)\n\
-        # x-axis: space [3.906250 MiB, 3.921875 MiB) (16.000 KiB)\n\
-        # y-axis: time [700 ms, 1.400 s) (700 ms)\n\
-        # resolution: 2x7 (8.000 KiB and 100 ms for each character)\n";
-    assert_eq!(stdout(&args, &record), expected);
-    let without = [&args[..], &["--stdout_skip_colorset_example"]].concat();
-    assert_eq!(stdout(&without, &record).lines().count(), 10);
-    let colored = |colorterm: &str, args: &[&str]| {
-        let mut command = command(&["report", "heatmap", "--resol", "7", "2"]);
-        command.args(args).arg("-i").arg(&record);
-        command.env("COLORTERM", colorterm).env_remove("NO_COLOR");
-        String::from_utf8(command.output().unwrap().stdout).unwrap()
-    };
-    let gray = colored("", &["--color", "always"]);
-    assert!(
-        gray.starts_with("\x1b[48;5;232m\x1b[38;5;245m "),
-        "{gray:?}"
-    );
-    assert!(gray.contains("\x1b[38;5;253m8"), "{gray:?}");
-    for colors in ["gray", "flame", "emotion"] {
-        let text = colored(
-            "truecolor",
-            &["--color", "always", "--stdout_colorset", colors],
-        );
-        assert!(
-            text.contains("\x1b[48;2;") && !text.contains("\x1b[48;5;"),
-            "{text:?}"
-        );
-        // The hottest is not shown as another heat of the same digit.
-        assert_ne!(text.find("8").unwrap(), 0);
-    }
-    // The peer asks nobody.
-    let peers = colored("truecolor", &["--compat", "damo"]);
-    assert!(peers.contains("\x1b[48;5;232m"), "{peers:?}");
-    assert!(!colored("truecolor", &[]).contains('\x1b'));
-}
-
-#[test]
 fn nothing_known_is_said_and_drawn() {
     let folder = folder();
     let record = process(&folder);
@@ -281,152 +233,6 @@ fn nothing_known_is_said_and_drawn() {
             .unwrap()
             .contains(">not watched<")
     );
-}
-
-/// Two kdamonds, two schemes and equal target ids, as the peer's json has them.
-fn several(folder: &tempfile::TempDir) -> PathBuf {
-    let known = [
-        (0, 0, None, 3, 4),
-        (0, 0, Some(1), 3, 6),
-        (1, 0, None, 3, 8),
-        (1, 0, None, 5, 2),
-    ];
-    let mut meta = Meta::default();
-    let mut snapshots = Vec::new();
-    for (number, (kdamond, context, scheme, target_id, pages)) in (0..).zip(known) {
-        let key = TargetKey {
-            kdamond: number,
-            target_id,
-        };
-        meta.targets.push(TargetInfo {
-            target_id,
-            kdamond: number,
-            origin: Some(Origin {
-                kdamond_idx: Some(kdamond),
-                context_idx: Some(context),
-                scheme_idx: scheme,
-                ..Origin::default()
-            }),
-            ..TargetInfo::default()
-        });
-        for nth in 0..2 {
-            let times = (1000 + nth * 100, 1100 + nth * 100);
-            snapshots.push(snapshot(key, times, &[(10, 10 + pages, number + 1, 0)]));
-        }
-    }
-    write(folder, "several.data", &meta, &snapshots)
-}
-
-#[test]
-fn targets_are_chosen_by_their_indices() {
-    let folder = folder();
-    let record = several(&folder);
-    let chosen = |args: &[&str]| heats(&[&["--resol", "1", "1"], args].concat(), &record);
-    // The one with the most memory.
-    assert_eq!(chosen(&[]), ["30.0"]);
-    assert_eq!(chosen(&["--kdamond_idx", "0"]), ["10.0"]);
-    assert_eq!(
-        chosen(&["--kdamond_idx", "0", "--scheme_idx", "1"]),
-        ["20.0"]
-    );
-    assert_eq!(chosen(&["--tid", "5"]), ["40.0"]);
-    let guide = stdout(&["heatmap", "--guide"], &record);
-    let heads: Vec<&str> = guide.lines().filter(|line| line.contains("idx")).collect();
-    assert_eq!(
-        heads,
-        [
-            "kdamond_idx: 1",
-            "context_idx: 0",
-            "kdamond_idx: 0",
-            "context_idx: 0",
-            "scheme_idx: 1",
-            "kdamond_idx: 0",
-            "context_idx: 0",
-            "kdamond_idx: 1",
-            "context_idx: 0",
-        ]
-    );
-    let (code, message) = failure(&["heatmap", "--scheme_idx", "4"], &record);
-    assert_eq!(code, Some(2));
-    assert!(
-        message.contains("--kdamond_idx 0 --context_idx 0 --scheme_idx 1 --tid 3"),
-        "{message}"
-    );
-    // Of a record without indices, the peer says 0.
-    let plain = process(&folder);
-    let peers = stdout(&["heatmap", "--guide", "--compat", "damo"], &plain);
-    assert!(
-        peers.starts_with("kdamond_idx: 0\ncontext_idx: 0\ntarget_id: 0\n"),
-        "{peers}"
-    );
-}
-
-#[test]
-fn several_records_are_one() {
-    let folder = folder();
-    let meta = Meta::default();
-    let of = |name: &str, start, nr_accesses| {
-        let snapshots = [
-            snapshot(TARGET, (start, start + 100), &[(10, 20, nr_accesses, 0)]),
-            snapshot(
-                TARGET,
-                (start + 100, start + 200),
-                &[(10, 20, nr_accesses, 50)],
-            ),
-        ];
-        write(&folder, name, &meta, &snapshots)
-    };
-    let (first, second) = (of("first", 1000, 1), of("second", 1200, 2));
-    let second = second.to_str().unwrap();
-    let args = ["--resol", "4", "1", "-i", second];
-    assert_eq!(heats(&args, &first), ["10.0", "10.0", "20.0", "20.0"]);
-}
-
-#[test]
-fn only_what_passed_filters_counts_where_asked_for() {
-    let folder = folder();
-    let mut one = snapshot(TARGET, (1000, 1100), &[(10, 14, 4, 0), (14, 18, 4, 0)]);
-    one.extra = Some(Box::new(Extra {
-        filter_passed: vec![Some(PAGE), None],
-        ..Extra::default()
-    }));
-    let record = write(&folder, "passed", &Meta::default(), &[one.clone()]);
-    assert_eq!(heats(&["--resol", "1", "2"], &record), ["40.0", "40.0"]);
-    assert_eq!(
-        heats(&["--resol", "1", "2", "--df_passed"], &record),
-        ["10.0", "0.0"]
-    );
-}
-
-#[test]
-fn regions_can_be_sorted_by_temperature() {
-    let folder = folder();
-    let pages = [
-        (10, 12, 4, 0),
-        (12, 14, 0, 9),
-        (14, 16, 20, 5),
-        (16, 18, 0, 1),
-    ];
-    let snapshots = [snapshot(TARGET, (1000, 1100), &pages)];
-    let record = write(&folder, "sorted", &Meta::default(), &snapshots);
-    let args = [
-        "--resol",
-        "1",
-        "4",
-        "--time_range",
-        "1s",
-        "1100ms",
-        "--sort_temperature",
-    ];
-    // Idle for long, idle, a little in use, in use.
-    assert_eq!(heats(&args, &record), ["0.0", "0.0", "40.0", "200.0"]);
-    // With negative weights the hottest come first; idleness counts nothing.
-    let other = [&args[..], &["--temperature_weights", "-1", "0"]].concat();
-    assert_eq!(heats(&other, &record), ["200.0", "40.0", "0.0", "0.0"]);
-    let plain = file(&folder, "plain", legacy(2, &two_targets(3)));
-    let (code, message) = failure(&["heatmap", "--sort_temperature"], &plain);
-    assert_eq!(code, Some(2));
-    assert!(message.contains("does not tell its intervals"), "{message}");
 }
 
 #[test]
@@ -529,66 +335,6 @@ fn what_cannot_be_is_refused() {
         assert_eq!(output.status.code(), Some(2), "{args:?}: {message}");
         assert!(message.contains(what), "{args:?}: {message}");
     }
-}
-
-/// A terminal of so many rows and columns: its other end, and the programs' one.
-fn terminal(rows: u16, columns: u16) -> (File, OwnedFd) {
-    let other = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&other).unwrap();
-    unlockpt(&other).unwrap();
-    let name = ptsname(&other, Vec::new()).unwrap();
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let name = OsStr::from_bytes(name.to_bytes());
-    let end = rustix::fs::open(name, flags, rustix::fs::Mode::empty()).unwrap();
-    let size = rustix::termios::Winsize {
-        ws_row: rows,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
-    rustix::termios::tcsetwinsize(&end, size).unwrap();
-    (File::from(other), end)
-}
-
-#[test]
-fn a_terminal_is_filled_and_asks_what_is_next() {
-    let folder = folder();
-    let record = process(&folder);
-    let (mut other, end) = terminal(18, 57);
-    // Typed ahead, so that nobody has to wait for questions.
-    other
-        .write_all(b"nonsense\nzoom space 50\nzoom 0.0000001\nq\n")
-        .unwrap();
-    let mut command = command(&[
-        "report",
-        "heatmap",
-        "--interactive_edit",
-        "--color",
-        "never",
-        "-i",
-    ]);
-    command.arg(&record).stdin(end.try_clone().unwrap());
-    command.stdout(end.try_clone().unwrap()).stderr(end);
-    let mut child = command.spawn().unwrap();
-    drop(command);
-    let mut text = Vec::new();
-    let mut bytes = [0; 4096];
-    // Ends with an error once nobody has the programs' end any more.
-    while let Ok(read @ 1..) = other.read(&mut bytes) {
-        text.extend_from_slice(&bytes[..read]);
-    }
-    assert!(child.wait().unwrap().success());
-    let text = String::from_utf8_lossy(&text).replace('\r', "");
-    let digits = |line: &&str| line.len() == 57 && !line.contains(char::is_alphabetic);
-    // As a whole, and zoomed in: there the first row is in the question's line. The
-    // last zoom has nothing for each pixel.
-    assert_eq!(text.lines().filter(digits).count(), 12 + 11, "{text}");
-    assert!(text.contains("nonsense: not understood"), "{text}");
-    assert!(text.contains("# x-axis: space [3.910156 MiB, "), "{text}");
-    assert!(
-        text.contains("has no nanosecond for each of 12 pixels"),
-        "{text}"
-    );
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod damage;
 mod every_kind;
 mod failing;
 mod notes;
+mod places;
 mod power_cut;
 mod roundtrip;
 mod second_reader_agrees;

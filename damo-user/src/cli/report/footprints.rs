@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::ValueEnum;
 
 use super::args::Input;
-use super::numbers::{Distribution, PlotOption, Shown, chart, tell_exactness};
+use super::numbers::{Distribution, PlotOption, Shown, draw, tell_exactness};
 use super::{for_each, opened};
 use crate::analyze::{Footprint, FootprintMetric, Losses, Series, SeriesSpec};
 use crate::import::{is_side_file, read_side_file, side_file};
@@ -96,11 +96,13 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
     }
     tell_exactness(found.iter().map(|(_, bytes)| bytes), false);
     if let Some(file) = plot {
-        let named = found
-            .iter()
-            .map(|(metric, bytes)| (metric.name().to_owned(), bytes));
-        let scene = chart(&args.distribution, "Memory", Measure::Bytes, named)?;
-        file.save(0, &scene)?;
+        let title = match metrics.as_slice() {
+            [one] => format!("Memory ({})", one.name()),
+            _ => "Memory".to_owned(),
+        };
+        let named = found.iter();
+        let named = named.map(|(metric, bytes)| (metric.name().to_owned(), bytes));
+        draw(&file, &args.distribution, &title, Measure::Bytes, named)?;
         return Ok(losses);
     }
     match args.distribution.form.table() {

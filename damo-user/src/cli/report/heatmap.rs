@@ -64,7 +64,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
         };
         let written = maps.write(&mut sources, &shown, &title, out);
         match (written, last.take()) {
-            (Ok(()), _) => last = Some(view.clone()),
+            (Ok(_), _) => last = Some(view.clone()),
             // What was asked for cannot be shown: back to what could.
             (Err(error), Some(before)) if error.is::<UsageError>() => {
                 tell(format_args!("damo: {error}"));

@@ -19,8 +19,8 @@ pub fn run(args: &HeatsArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
     let shown = args.shown()?;
     let inputs = [args.input.input.clone()];
     let mut sources = Sources::open(&inputs)?;
-    let (guides, losses) = sources.guides()?;
     if args.guide {
+        let (guides, losses) = sources.guides()?;
         match args.form.table() {
             None => write_guide(out, &guides)?,
             Some(form) => {
@@ -33,6 +33,7 @@ pub fn run(args: &HeatsArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
         }
         return Ok(losses);
     }
+    let guides = sources.guides_without_ages()?;
     // The peer cannot tell an explicit 0 from nothing.
     let given = |start: &u64| !args.compat.is_damo() || *start != 0;
     let guide = choose(&guides, args.tid.filter(given))?;
@@ -64,8 +65,7 @@ pub fn run(args: &HeatsArgs, out: &mut dyn Write) -> anyhow::Result<Losses> {
         of.unwrap_or_default(),
         Sources::names(&inputs)
     );
-    maps.write(&mut sources, &shown, &title, out)?;
-    Ok(losses)
+    maps.write(&mut sources, &shown, &title, out)
 }
 
 impl HeatsArgs {

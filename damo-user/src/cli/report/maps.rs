@@ -5,7 +5,9 @@ use std::ops::Range;
 
 use super::plot::PictureFile;
 use super::sources::{Seen, Sources};
-use crate::analyze::{Heat, HeatMap, HeatRule, HeatSpec, NamedRange, NamedRanges, TemperatureSort};
+use crate::analyze::{
+    Heat, HeatMap, HeatRule, HeatSpec, Losses, NamedRange, NamedRanges, TemperatureSort,
+};
 use crate::cli::UsageError;
 use crate::model::TargetKey;
 use crate::render::picture::{HeatPicture, draw_heat};
@@ -29,6 +31,9 @@ pub struct Maps<'a> {
     /// Weights of `--sort_temperature`.
     pub sort: Option<(f64, f64)>,
 }
+
+/// Maps, each with the names of what lies in it.
+type Folded = Vec<(HeatMap, Vec<NamedRange>)>;
 
 /// How maps are shown.
 pub enum Shown {
@@ -63,14 +68,15 @@ impl Shown {
 }
 
 impl Maps<'_> {
-    /// Makes the maps and writes them, one after the other.
+    /// Makes the maps and writes them, one after the other. Says what is missing
+    /// in the records.
     pub fn write(
         &self,
         sources: &mut Sources,
         shown: &Shown,
         title: &str,
         out: &mut dyn Write,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Losses> {
         let key = sources.targets.get(self.target).map(|target| target.key);
         let key = key.unwrap_or(TargetKey {
             kdamond: 0,
@@ -82,9 +88,11 @@ impl Maps<'_> {
         };
         let pixels = self.resolution.0.saturating_mul(self.resolution.1);
         let at_once = (PIXELS_AT_ONCE / pixels.max(1)).max(1);
-        let mut number = 0;
+        let (mut number, mut losses) = (0, Losses::default());
         for ranges in self.ranges.chunks(at_once) {
-            for (map, places) in self.folded(sources, ranges)? {
+            let (maps, missing) = self.folded(sources, ranges)?;
+            losses = missing;
+            for (map, places) in maps {
                 let picture = HeatPicture {
                     map: &map,
                     title,
@@ -97,10 +105,10 @@ impl Maps<'_> {
                 number += 1;
             }
         }
-        match writer {
-            Writer::Table(table, _) => Ok(table.finish()?),
-            Writer::Plain(..) => Ok(()),
+        if let Writer::Table(table, _) = writer {
+            table.finish()?;
         }
+        Ok(losses)
     }
 
     /// One pass for several maps.
@@ -108,7 +116,7 @@ impl Maps<'_> {
         &self,
         sources: &mut Sources,
         ranges: &[Range<u64>],
-    ) -> anyhow::Result<Vec<(HeatMap, Vec<NamedRange>)>> {
+    ) -> anyhow::Result<(Folded, Losses)> {
         let source = sources.targets.get(self.target);
         let pid = source.and_then(|target| target.process.0);
         let new = |range: &Range<u64>| {
@@ -135,7 +143,7 @@ impl Maps<'_> {
         let mut sort = self
             .sort
             .map(|weights| TemperatureSort::new(self.ranges.to_vec(), weights));
-        sources.pass(|seen| match seen {
+        let losses = sources.pass(|seen| match seen {
             Seen::Snapshot(place, snapshot) if place == self.target => {
                 if let Some(sort) = &mut sort {
                     sort.sort(snapshot);
@@ -152,9 +160,8 @@ impl Maps<'_> {
             Seen::Snapshot(..) | Seen::Mapping(_) => {}
         })?;
         let finished = maps.into_iter();
-        Ok(finished
-            .map(|(heat, places)| (heat.finish(), places.finish()))
-            .collect())
+        let finished = finished.map(|(heat, places)| (heat.finish(), places.finish()));
+        Ok((finished.collect(), losses))
     }
 }
 

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use super::args::Input;
-use super::numbers::{Distribution, Excluded, PlotOption, chart, tell_exactness};
+use super::numbers::{Distribution, Excluded, PlotOption, draw, tell_exactness};
 use super::{fold, opened_with_regions};
-use crate::analyze::{Losses, NrRegions};
+use crate::analyze::{Losses, NrRegions, TargetNrRegions};
 use crate::render::picture::Measure;
 use crate::render::{SeriesForm, write_nr_regions, write_nr_regions_table};
 
@@ -40,13 +40,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
     let targets = numbers.finish();
     tell_exactness(targets.iter().map(|it| &it.numbers), false);
     if let Some(file) = plot {
-        let several = targets.len() > 1;
-        let named = targets.iter().map(|it| {
-            let name = several.then(|| format!("target {}", it.target.target_id));
-            (name.unwrap_or_default(), &it.numbers)
-        });
-        let scene = chart(&args.distribution, "Regions", Measure::Number, named)?;
-        file.save(0, &scene)?;
+        let name = |it: &TargetNrRegions| format!("target {}", it.target.target_id);
+        let named = targets.iter().map(|it| (name(it), &it.numbers));
+        draw(&file, &args.distribution, "Regions", Measure::Number, named)?;
         return Ok(losses);
     }
     match args.distribution.form.table() {

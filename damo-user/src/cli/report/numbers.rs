@@ -11,7 +11,7 @@ use crate::analyze::{Exactness, Series, SeriesSpec, SortBy, WarmUp};
 use crate::cli::UsageError;
 use crate::model::units::format_number;
 use crate::render::SeriesForm;
-use crate::render::picture::{Chart, Measure, Scene, Series as Line, draw_chart};
+use crate::render::picture::{Chart, Measure, Series as Line, draw_chart};
 use crate::sys::tell::tell;
 
 /// First snapshots of each target that are left out, unless told otherwise.
@@ -83,13 +83,15 @@ impl PlotOption {
     }
 }
 
-/// Numbers over percentiles, or over time if they are in its order.
-pub fn chart<'a>(
+/// Draws numbers over percentiles, or over time if they are in its order: a line
+/// for each series. One alone needs no name beside the title.
+pub fn draw<'a>(
+    file: &PictureFile,
     distribution: &Distribution,
     title: &str,
     y: Measure,
     named: impl IntoIterator<Item = (String, &'a Series)>,
-) -> Result<Scene, UsageError> {
+) -> anyhow::Result<()> {
     let percentiles = match *distribution.range {
         // Few say enough as text; a line may have them all.
         [0, 101, 25] => (0..=100).collect(),
@@ -102,18 +104,23 @@ pub fn chart<'a>(
             .filter_map(|it| Some((*it as f64, series.percentile(*it)? as f64)))
             .collect(),
     });
+    let mut lines: Vec<Line> = lines.collect();
+    if let [alone] = lines.as_mut_slice() {
+        alone.name.clear();
+    }
     let x_title = match distribution.sortby {
         SortArg::Size => "percentile",
         SortArg::Time => "time, percent of the record",
     };
-    Ok(draw_chart(&Chart {
+    let chart = Chart {
         title: title.to_owned(),
         x_title: x_title.to_owned(),
         x: Measure::Percent,
         y_title: title.to_lowercase(),
         y,
-        series: lines.collect(),
-    }))
+        series: lines,
+    };
+    file.save(0, &draw_chart(&chart))
 }
 
 /// How a distribution of sizes is shown.

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::ValueEnum;
 
 use super::args::{Input, SortArg};
-use super::numbers::{Distribution, Excluded, PlotOption, Shown, chart, tell_exactness};
+use super::numbers::{Distribution, Excluded, PlotOption, Shown, draw, tell_exactness};
 use super::{for_each, opened};
 use crate::analyze::{
     AccessThreshold, By, InUse, Losses, Mappings, SeriesSpec, WarmUp, Wss, WssSpec, collapse,
@@ -202,13 +202,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
         tell_exactness(all.iter().map(|it| &it.sizes), args.time_weighted);
     }
     if let Some(file) = plot {
-        let several = all.len() > 1;
-        let named = all.iter().map(|it| {
-            let name = several.then(|| whose_line(&it.whose));
-            (name.unwrap_or_default(), &it.sizes)
-        });
+        let named = all.iter().map(|it| (whose_line(&it.whose), &it.sizes));
         let title = "Working set size";
-        file.save(0, &chart(&args.distribution, title, Measure::Bytes, named)?)?;
+        draw(&file, &args.distribution, title, Measure::Bytes, named)?;
         return Ok(losses);
     }
     match (args.distribution.form.table(), all.as_slice()) {

@@ -84,6 +84,14 @@ impl RegionTold {
         u32::try_from(age).ok()
     }
 
+    /// Microseconds of an age of 1, where it tells both.
+    pub fn age_unit_us(&self) -> Option<u64> {
+        match (self.age.usec, self.age.aggr_intervals) {
+            (Told::Is(usec), Told::Is(age)) if age > 0 && usec % age == 0 => Some(usec / age),
+            _ => None,
+        }
+    }
+
     /// Whether it is the mark that damo puts behind a lone snapshot: `0-0: -1 -1`.
     pub fn is_mark(&self) -> bool {
         (self.start, self.end) == (Told::Is(0), Told::Is(0))

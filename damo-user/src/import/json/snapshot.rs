@@ -49,6 +49,8 @@ pub struct SnapshotTold {
     regions: Vec<Region>,
     filter_passed: Vec<Option<u64>>,
     probe_hits: Vec<Vec<u32>>,
+    /// What an age of 1 is, by the first region that tells.
+    age_unit_us: Option<u64>,
     /// Regions that cannot be kept.
     missing: u32,
     /// Regions overlap, go down or end before they start.
@@ -70,6 +72,7 @@ impl SnapshotTold {
             regions: Vec::new(),
             filter_passed: Vec::new(),
             probe_hits: Vec::new(),
+            age_unit_us: None,
             missing: 0,
             out_of_order: false,
             is_mark: false,
@@ -112,6 +115,7 @@ impl SnapshotTold {
             nr_accesses,
             age: told.age(self.intervals),
         };
+        self.age_unit_us = self.age_unit_us.or_else(|| told.age_unit_us());
         let before = self.regions.len();
         self.regions.push(region);
         // Rows of nothing are not kept until one says something.
@@ -160,7 +164,11 @@ impl SnapshotTold {
             probe_hits: self.probe_hits,
             total_bytes: self.total_bytes.filter(|total| *total != sum),
             scheme_stats: self.stats,
-            age_unit_us: None,
+            // `damo adjust` leaves ages as they were.
+            age_unit_us: self.age_unit_us.filter(|unit| {
+                let intervals = self.intervals;
+                intervals.is_some_and(|it| it.aggr_us != *unit)
+            }),
         };
         Some(Item::Snapshot(Snapshot {
             target,

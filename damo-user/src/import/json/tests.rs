@@ -7,7 +7,7 @@ use std::path::Path;
 use super::document::Taker;
 use super::head::Head;
 use super::{about, parse};
-use crate::export::{Filter, write_json};
+use crate::export::{Filter, JsonForm, write_json};
 use crate::import::ingest::told;
 use crate::model::{
     Gap, Item, Items, LossCause, Meta, ReadError, Record, Region, Snapshot, TargetKey,
@@ -56,7 +56,7 @@ pub fn read(text: &[u8]) -> Result<Memory, ReadError> {
 
 pub fn written(record: &mut dyn Record) -> Vec<u8> {
     let mut text = Vec::new();
-    write_json(record, &Filter::default(), &mut text).unwrap();
+    write_json(record, &Filter::default(), JsonForm::File, &mut text).unwrap();
     text
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::{failure, folder, process, stdout};
+use super::{failure, file, folder, legacy, process, stdout, two_targets};
 
 /// Width, height, and red, green and blue of each pixel.
 fn pixels(path: &Path) -> (usize, usize, Vec<[u8; 3]>) {
@@ -193,7 +193,7 @@ fn a_pdf_says_where_its_objects_are() {
 }
 
 #[test]
-fn working_set_sizes_are_plotted() {
+fn distributions_are_plotted() {
     let folder = folder();
     let record = process(&folder);
     let path = folder.path().join("wss.svg");
@@ -215,6 +215,18 @@ fn working_set_sizes_are_plotted() {
             .unwrap()
             .contains("percent of the record")
     );
+    // One line is what the title says; more have names.
+    let regions = ["nr_regions", "--exclude_samples", "0", "--plot"];
+    stdout(&[&regions[..], &[path.to_str().unwrap()]].concat(), &record);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(
+        text.contains(">Regions<") && !text.contains(">target 0<"),
+        "{text}"
+    );
+    let two = file(&folder, "two", legacy(2, &two_targets(3)));
+    stdout(&[&regions[..], &[path.to_str().unwrap()]].concat(), &two);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(">target 7<"), "{text}");
     let (code, message) = failure(&["wss", "--plot", "wss.txt"], &record);
     assert_eq!(code, Some(2));
     assert!(

@@ -9,6 +9,7 @@ use crate::analyze::access::SortKey;
 use crate::cli::color::{ColorOption, PaletteArg};
 use crate::cli::filters::FilterArgs;
 use crate::cli::report::args::CompatOption;
+use crate::cli::snapshot_filters::place;
 use crate::model::units::parse_size;
 use crate::render::access::{Align, BoxValue, Style};
 
@@ -52,8 +53,8 @@ pub struct AccessArgs {
     #[arg(long = "snapshot_time", num_args = 2, value_names = ["START", "END"], value_parser = super::super::args::nanoseconds, help_heading = WHICH)]
     pub snapshot_time: Vec<u64>,
     /// Only the START-th to the END-th snapshot of each record, from 0 on; may be repeated
-    #[arg(long = "snapshot_idx", num_args = 2, value_names = ["START", "END"], value_parser = count, help_heading = WHICH)]
-    pub snapshot_idx: Vec<u64>,
+    #[arg(long = "snapshot_idx", num_args = 2, value_names = ["START", "END"], allow_negative_numbers = true, value_parser = place, help_heading = WHICH)]
+    pub snapshot_idx: Vec<i64>,
 
     /// Print bytes, nanoseconds and microseconds without units
     #[arg(long = "raw_number")]
@@ -278,14 +279,5 @@ impl From<AlignArg> for Align {
             AlignArg::Left => Align::Left,
             AlignArg::Right => Align::Right,
         }
-    }
-}
-
-/// A number, with commas or `max`.
-fn count(text: &str) -> Result<u64, String> {
-    match text {
-        "min" => Ok(0),
-        "max" => Ok(u64::MAX),
-        text => crate::control::params::number(text).map_err(|error| error.to_string()),
     }
 }

@@ -8,6 +8,7 @@ use super::sieve::{Sieve, pairs};
 use crate::analyze::access::{Bins, Weights};
 use crate::cli::UsageError;
 use crate::cli::params::filters_of;
+use crate::cli::snapshot_filters::places;
 use crate::control::params::Filter;
 use crate::model::units::{TimeUnit, parse_time_ns, parse_time_us};
 use crate::render::access::{BoxLook, Formats, Known, Look, StripLook, Style};
@@ -109,7 +110,7 @@ impl AccessArgs {
                 addresses: filters.addresses,
                 sizes: pairs("--sz_snapshot", &self.sz_snapshot)?,
                 times: pairs("--snapshot_time", &self.snapshot_time)?,
-                indices: pairs("--snapshot_idx", &self.snapshot_idx)?,
+                indices: places(&self.snapshot_idx)?,
                 temperatures: pairs("--temperature", &self.temperature)?,
                 weights,
                 compat: self.compat.is_damo(),

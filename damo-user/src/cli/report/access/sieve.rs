@@ -1,6 +1,6 @@
 //! Which snapshots, and which regions of them, are shown.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use crate::analyze::PerTarget;
 use crate::analyze::access::{Scale, Weights, measure};
@@ -22,7 +22,7 @@ pub struct Sieve {
     /// When snapshots start and end, in nanoseconds of the record's clock.
     pub times: Vec<(u64, u64)>,
     /// Numbers of snapshots among those of their target that the above let through.
-    pub indices: Vec<(u64, u64)>,
+    pub indices: Vec<RangeInclusive<i64>>,
     /// Temperatures of regions.
     pub temperatures: Vec<(i64, i64)>,
     /// What makes a region hot.
@@ -63,7 +63,7 @@ impl Sieve {
 pub struct Pass<'a> {
     sieve: &'a Sieve,
     /// Snapshots of each target that came as far as being counted.
-    seen: PerTarget<u64>,
+    seen: PerTarget<i64>,
 }
 
 impl Pass<'_> {
@@ -95,10 +95,10 @@ impl Pass<'_> {
             return false;
         }
         if !sieve.indices.is_empty() {
-            let seen = self.seen.entry(snapshot.target, u64::default);
+            let seen = self.seen.entry(snapshot.target, i64::default);
             let index = *seen;
             *seen += 1;
-            if !within(&sieve.indices, index, index) {
+            if !sieve.indices.iter().any(|it| it.contains(&index)) {
                 return false;
             }
         }
@@ -181,7 +181,7 @@ mod tests {
     fn snapshots_are_counted_among_those_that_are_left() {
         let sieve = Sieve {
             sizes: vec![(70, 70)],
-            indices: vec![(1, 1), (3, 9)],
+            indices: vec![1..=1, 3..=9],
             ..Sieve::default()
         };
         let mut pass = sieve.pass();
