@@ -407,6 +407,8 @@ fn a_reader_that_has_had_enough_ends_every_command_quietly() {
     let run = |words: &[String], stdout: Stdio| {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let output = command(&words)
+            // Some write files where they are.
+            .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(stdout)
             .output()
