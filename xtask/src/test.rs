@@ -107,16 +107,33 @@ fn aside_of_guests(myself: &Path, guests_run: bool) -> Vec<Done> {
         // Of this thread, and so of all that it starts.
         let _ = rustix::process::nice(19);
     }
-    vec![
-        Done::of("native tests", || native(myself)),
-        Done::of("fuzz targets", || fuzz::all(myself)),
-        Done::of("clippy", || {
-            passing(build::as_for_guests("clippy", false).args(CLIPPY))
-        }),
-        Done::of("BPF object", || {
-            crate::ebpf::check(&Cache::open()?).map(|()| Tally::default())
-        }),
-    ]
+    let tests = || {
+        vec![
+            Done::of("native tests", || native(myself)),
+            // It waits for the same folder.
+            Done::of("clippy", || {
+                passing(build::as_for_guests("clippy", false).args(CLIPPY))
+            }),
+        ]
+    };
+    let others = || {
+        vec![
+            Done::of("fuzz targets", || fuzz::all(myself)),
+            Done::of("BPF object", || {
+                crate::ebpf::check(&Cache::open()?).map(|()| Tally::default())
+            }),
+        ]
+    };
+    // A build's last crate has one core, and tests wait for each other.
+    thread::scope(|scope| {
+        let others = scope.spawn(others);
+        let mut done = tests();
+        match others.join() {
+            Ok(more) => done.extend(more),
+            Err(_) => done.push(Done::of("fuzz targets", || bail!("it panicked"))),
+        }
+        done
+    })
 }
 
 const CLIPPY: [&str; 6] = [
