@@ -17,6 +17,17 @@ use crate::ongoing::{physical, tid};
 use crate::others::{configuration, sleeper, somebody_elses};
 use crate::process::Ran;
 
+/// A service with a DAMON of its own, and a segment each second.
+const SERVICE: [&str; 7] = [
+    "record",
+    "--service",
+    "--rotate",
+    "1s",
+    "-o",
+    "record",
+    "paddr",
+];
+
 /// Hundreds of regions in each snapshot, every 20 ms.
 const MANY: [&str; 8] = ["-n", "400", "-m", "1000", "-s", "5ms", "-a", "20ms"];
 
@@ -152,16 +163,7 @@ fn a_record_that_is_removed_ends_the_recording() {
     assert_eq!(parameters(), before);
 
     let folder = scene.path("record");
-    let args = [
-        "record",
-        "--service",
-        "--rotate",
-        "1s",
-        "-o",
-        "record",
-        "paddr",
-    ];
-    let started = scene.start(&args);
+    let started = scene.start(&SERVICE);
     until("a second segment", || {
         folder.join("segment-00000001.damo").exists()
     });
@@ -170,7 +172,7 @@ fn a_record_that_is_removed_ends_the_recording() {
     in_a_line(&ran);
     assert_eq!(parameters(), before);
     // As systemd would start it again.
-    let again = scene.start(&args);
+    let again = scene.start(&SERVICE);
     until("a new folder", || folder.exists());
     again.signal("TERM");
     again.wait().exits(0);
@@ -225,17 +227,8 @@ fn a_killed_service_is_no_obstacle_to_the_same_one() {
     let scene = Scene::quiet("own_goes_on");
     let before = parameters();
     let folder = scene.path("record");
-    let args = [
-        "record",
-        "--service",
-        "--rotate",
-        "1s",
-        "-o",
-        "record",
-        "paddr",
-    ];
     let segments = || fs::read_dir(&folder).map_or(0, Iterator::count);
-    let killed = scene.start(&args);
+    let killed = scene.start(&SERVICE);
     // With the first one closed, its beginning is on the disk.
     until("a second segment", || segments() > 1);
     killed.signal("KILL");
@@ -245,7 +238,7 @@ fn a_killed_service_is_no_obstacle_to_the_same_one() {
     let other = scene.run(&["record", "--service", "-o", "other", "paddr"]);
     in_a_line(&other.exits(1).says("damo stop --stale"));
     let expected = segments();
-    let again = scene.start(&args);
+    let again = scene.start(&SERVICE);
     until("two more segments", || segments() >= expected + 2);
     again.signal("TERM");
     again.wait().exits(0).says("put back, and is begun anew");

@@ -96,8 +96,7 @@ impl Round {
 
 /// The tests of each kernel, the longest first.
 fn jobs<'a>(myself: &'a Path, lines: &'a [String], round: &Round) -> Vec<Job<'a>> {
-    let is_end = |line: &&String| [lines.first(), lines.last()].contains(&Some(line));
-    let (ends, between): (Vec<_>, Vec<_>) = lines.iter().partition(is_end);
+    let (ends, between): (Vec<_>, Vec<_>) = lines.iter().partition(|line| is_end(line, lines));
     let job = |line: &'a String| {
         let mut filters = vec!["--skip", "timing::", "--skip", "soak::"];
         if !round.is_thorough() {
@@ -112,6 +111,12 @@ fn jobs<'a>(myself: &'a Path, lines: &'a [String], round: &Round) -> Vec<Job<'a>
     ends.into_iter().chain(between).map(job).collect()
 }
 
+/// Whether it is the oldest or the newest of these kernels.
+fn is_end(line: &str, lines: &[String]) -> bool {
+    let ends = [lines.first(), lines.last()];
+    ends.into_iter().flatten().any(|end| end == line)
+}
+
 /// The modules that need not run on a kernel since they run on others of these.
 fn left_out(line: &str, lines: &[String]) -> Vec<&'static str> {
     let runs = |home: &str| lines.iter().any(|line| line == home);
@@ -120,8 +125,7 @@ fn left_out(line: &str, lines: &[String]) -> Vec<&'static str> {
         .flat_map(|(_, modules)| *modules)
         .copied()
         .collect();
-    let ends = [lines.first(), lines.last()].map(|end| end.map(String::as_str));
-    if !ends.contains(&Some(line)) {
+    if !is_end(line, lines) {
         left_out.extend(AT_THE_ENDS);
     }
     left_out
