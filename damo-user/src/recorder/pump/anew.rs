@@ -61,8 +61,7 @@ impl Pump {
         if off.is_empty() {
             return Ok(());
         }
-        let (what, other) = (self.name_of(&off), ours.who_else());
-        let params = self.params_for_the_living();
+        let what = self.name_of(&off);
         let Some(anew) = &mut self.anew else {
             return Ok(());
         };
@@ -70,10 +69,11 @@ impl Pump {
         if anew.pace.lost(now) {
             tell(format_args!("damo: somebody else has switched off {what}"));
         }
+        // Asking who else is there takes longer than anything else here.
         if !anew.pace.is_due(now) {
             return Ok(());
         }
-        match other {
+        match ours.who_else() {
             Ok(None) => {}
             Ok(Some(who)) => {
                 anew.pace.tell(format!("waiting until {who} is off"));
@@ -82,6 +82,7 @@ impl Pump {
             // Somebody holds DAMON's lock.
             Err(_) => return Ok(()),
         }
+        let params = self.params_for_the_living();
         match self.switch_on(session, &off, &params)? {
             None => tell(format_args!("damo: on again: {what}")),
             Some(error) => self.anew.iter_mut().for_each(|it| it.failed(&error)),
