@@ -38,6 +38,7 @@ pub fn main(args: &Args) -> Result<()> {
     let recorders = match args.only.is_empty() {
         true => vec![
             Recorder::Ours,
+            Recorder::Summary,
             Recorder::Perf,
             Recorder::TraceCmd,
             Recorder::Peer,

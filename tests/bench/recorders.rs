@@ -16,6 +16,8 @@ use crate::{aggregations, tools};
 pub enum Recorder {
     /// `damo record`
     Ours,
+    /// `damo record --summary`
+    Summary,
     /// `perf record`, then `perf script`
     Perf,
     /// `trace-cmd record`, then `trace-cmd report`
@@ -47,6 +49,7 @@ impl Recorder {
     pub fn name(self) -> &'static str {
         match self {
             Recorder::Ours => "damo record",
+            Recorder::Summary => "damo record --summary",
             Recorder::Perf => "perf record, perf script",
             Recorder::TraceCmd => "trace-cmd record, report",
             Recorder::Peer => "damo in Python, access only",
@@ -57,7 +60,9 @@ impl Recorder {
     /// What says which version it is.
     pub fn version(self) -> Vec<String> {
         match self {
-            Recorder::Ours => vec!["damo".to_owned(), "--version".to_owned()],
+            Recorder::Ours | Recorder::Summary => {
+                vec!["damo".to_owned(), "--version".to_owned()]
+            }
             Recorder::Perf => tools::command(&["perf", "--version"]),
             Recorder::TraceCmd => tools::command(&["trace-cmd", "--version"]),
             Recorder::Peer | Recorder::PeerDefaults => tools::peer(&["version"]),
@@ -134,7 +139,7 @@ impl Recorder {
     /// The clock of its recordings, by the name that tracefs gives it.
     fn clock(self) -> &'static str {
         match self {
-            Recorder::Ours => "mono",
+            Recorder::Ours | Recorder::Summary => "mono",
             _ => "local",
         }
     }
@@ -160,12 +165,20 @@ impl Recorder {
             ];
             tools::peer(&words.concat())
         };
+        let ours = |more: &[&str]| {
+            let words: [&[&str]; 6] = [
+                &["damo", "record"],
+                more,
+                &out,
+                &timeout,
+                &PARAMETERS,
+                &["paddr"],
+            ];
+            words.concat().into_iter().map(str::to_owned).collect()
+        };
         match self {
-            Recorder::Ours => {
-                let words: [&[&str]; 5] =
-                    [&["damo", "record"], &out, &timeout, &PARAMETERS, &["paddr"]];
-                words.concat().into_iter().map(str::to_owned).collect()
-            }
+            Recorder::Ours => ours(&[]),
+            Recorder::Summary => ours(&["--summary"]),
             Recorder::Perf => {
                 let words: [&[&str]; 4] = [&["perf", "record", "-a", "-q"], &event, &out, &on];
                 tools::command(&words.concat())
@@ -188,7 +201,7 @@ impl Recorder {
                 "-i",
                 "/tmp/recorded",
             ])),
-            Recorder::Ours | Recorder::Peer | Recorder::PeerDefaults => None,
+            _ => None,
         }
     }
 }

@@ -5,14 +5,14 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use damo_user::model::Item;
+use damo_user::model::{Figure, Item, Known, Summed};
 
 use crate::aggregations;
 
 /// What is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Contents {
-    /// Regions of snapshots.
+    /// Regions of snapshots, or that were summed up.
     pub samples: u64,
     /// When the first aggregation was reported, by the recorder's clock.
     pub first_ns: u64,
@@ -25,9 +25,22 @@ pub fn record(path: &Path) -> Result<Contents> {
     let mut samples = 0;
     let mut first_ns = None;
     for item in damo_user::import::open(path)?.items()? {
-        if let Item::Snapshot(snapshot) = item? {
-            samples += snapshot.regions.len() as u64;
-            first_ns.get_or_insert(snapshot.end_ns);
+        match item? {
+            Item::Snapshot(snapshot) => {
+                samples += snapshot.regions.len() as u64;
+                first_ns.get_or_insert(snapshot.end_ns);
+            }
+            Item::Note(note) => match note.what {
+                Known::Summed(Summed { figure, value, .. }) => match figure {
+                    Figure::Regions => samples += value,
+                    Figure::Length => {
+                        first_ns.get_or_insert(note.time_ns.saturating_sub(value));
+                    }
+                    _ => {}
+                },
+                _ => {}
+            },
+            Item::Gap(_) => {}
         }
     }
     Ok(Contents {

@@ -36,8 +36,8 @@ enum What {
         /// Rounds, each measuring all
         #[arg(long, default_value = "3")]
         rounds: u32,
-        /// Only some of ours, perf, trace-cmd, peer (without its side information) and
-        /// peer-defaults (which is left out otherwise)
+        /// Only some of ours, summary, perf, trace-cmd, peer (without its side
+        /// information) and peer-defaults (which is left out otherwise)
         #[arg(long, value_delimiter = ',', value_name = "RECORDER,…")]
         only: Vec<String>,
     },

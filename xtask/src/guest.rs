@@ -16,6 +16,7 @@ use crate::console::{Console, Ending};
 use crate::initramfs::{self, Bring};
 use crate::kernels::{self, Fetch, Kernel};
 use crate::qemu::{self, Machine, Qemu};
+use crate::tools;
 
 /// Runs a command as root in a guest kernel, with damo and the workloads in its
 /// PATH. What it leaves in /out comes back. Ends with the command's status, or
@@ -42,6 +43,9 @@ pub struct Args {
     /// Bring optimised binaries
     #[arg(long)]
     release: bool,
+    /// Bring a disk, of serial number damo-tools, with perf, trace-cmd and damo in Python
+    #[arg(long)]
+    tools: bool,
     /// Bring the programs in a folder, and build none
     #[arg(long, value_name = "DIR", conflicts_with = "release", hide = true)]
     programs: Option<PathBuf>,
@@ -91,6 +95,10 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     for with in &args.with {
         bring.push(Bring::parse(with)?);
     }
+    let tools = match args.tools {
+        true => Some(tools::image(&cache, args.fetch.mirror.as_deref())?),
+        false => None,
+    };
     let mut worst = 0;
     for line in &lines {
         let kernel = kernels::get(&cache, line, &args.fetch)?;
@@ -103,7 +111,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
             machine: &args.machine,
             bring: &bring,
             tests: args.tests,
-            tools: None,
+            tools: tools.as_deref(),
             out: &out,
             command: &args.command,
         };

@@ -95,7 +95,7 @@ fn run(args: &Args, repeat: u32) -> Result<ExitCode> {
         }
     });
     if guests_run {
-        guests::alone(&mut steps, &myself, &lines, repeat);
+        guests::by_the_clock(&mut steps, &myself, &lines, repeat);
     }
     Ok(steps.finish())
 }

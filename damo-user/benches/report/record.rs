@@ -5,13 +5,13 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use damo_user::model::{Meta, Snapshot};
+use damo_user::model::{Meta, Snapshot, TargetInfo};
 use damo_user::store::{Reader, Writer, decompress_only};
 
-use crate::simulate::{S2, Simulation};
+use crate::simulate::{KDAMOND, S2, Simulation};
 
 /// To be changed with what is simulated: older files are not used then.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A quarter, a half and the whole of it.
 pub struct Records {
@@ -48,7 +48,15 @@ fn simulate(parts: &[Part]) {
     let mut open: Vec<Open<'_>> = (parts.iter())
         .map(|part| {
             let file = File::create(&part.record).expect("it is written");
-            let writer = Writer::new(file, &Meta::default());
+            // As `damo record` writes it: with its one target named.
+            let meta = Meta {
+                targets: vec![TargetInfo {
+                    kdamond: KDAMOND,
+                    ..TargetInfo::default()
+                }],
+                ..Meta::default()
+            };
+            let writer = Writer::new(file, &meta);
             (part, 0, writer.expect("it is written"))
         })
         .collect();

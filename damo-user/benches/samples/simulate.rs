@@ -8,6 +8,9 @@ const PAGE: u64 = 4096;
 /// Checks per aggregation: 100 ms / 5 ms.
 const CHECKS: u32 = 20;
 
+/// Thread id of the kdamond that is simulated.
+pub const KDAMOND: u32 = 4242;
+
 /// What a simulated program does with its memory.
 #[derive(Clone, Copy)]
 pub struct Workload {
@@ -255,7 +258,7 @@ impl Iterator for Simulation {
         self.window += 1;
         Some(Snapshot {
             target: TargetKey {
-                kdamond: 4242,
+                kdamond: KDAMOND,
                 target_id: 0,
             },
             start_ns,

@@ -1,11 +1,13 @@
 //! Access frequency over time and address: v1.7.3's `heats` and 3.x's `heatmap`.
 
 mod axis;
+mod heated;
 mod peer;
 
 use std::ops::Range;
 
 use axis::Axis;
+use heated::{Heated, heat_row};
 
 use crate::model::{Region, Snapshot, TargetKey};
 
@@ -206,11 +208,9 @@ impl Heat {
         };
         match rate.age_unit_ns {
             // All regions count from the same moment on.
-            None => self.add_since(snapshot, &rate, |_| snapshot.start_ns),
-            Some(_) if floor_ns >= snapshot.start_ns => {
-                self.add_since(snapshot, &rate, |_| floor_ns);
-            }
-            Some(age_unit_ns) => self.add_since(snapshot, &rate, |region| {
+            None => self.add_all(snapshot, &rate, snapshot.start_ns),
+            Some(_) if floor_ns >= snapshot.start_ns => self.add_all(snapshot, &rate, floor_ns),
+            Some(age_unit_ns) => self.add_each(snapshot, &rate, |region| {
                 let age_ns = u64::from(region.age.unwrap_or(0)).saturating_mul(age_unit_ns);
                 snapshot.start_ns.saturating_sub(age_ns).max(floor_ns)
             }),
@@ -246,7 +246,25 @@ impl Heat {
         })
     }
 
-    fn add_since(&mut self, snapshot: &Snapshot, rate: &Rate, since: impl Fn(&Region) -> u64) {
+    /// Regions that count since the same time. Each pixel takes them in their order,
+    /// as in [`Heat::add_each`].
+    fn add_all(&mut self, snapshot: &Snapshot, rate: &Rate, since_ns: u64) {
+        let Some(time) = self.time.clip(since_ns, snapshot.end_ns) else {
+            return;
+        };
+        for row in self.time.touched(&time, &mut 0) {
+            let ns = self.time.overlap(&time, row);
+            let mut near_column = 0;
+            for (index, region) in snapshot.regions.iter().enumerate() {
+                if let Some(space) = self.space.clip(region.start, region.end) {
+                    let columns = self.space.touched(&space, &mut near_column);
+                    self.heat(row, &space, columns, rate.heat(snapshot, index, region, ns));
+                }
+            }
+        }
+    }
+
+    fn add_each(&mut self, snapshot: &Snapshot, rate: &Rate, since: impl Fn(&Region) -> u64) {
         let (mut near_row, mut near_column) = (0, 0);
         for (index, region) in snapshot.regions.iter().enumerate() {
             let Some(space) = self.space.clip(region.start, region.end) else {
@@ -258,19 +276,18 @@ impl Heat {
             let columns = self.space.touched(&space, &mut near_column);
             for row in self.time.touched(&time, &mut near_row) {
                 let ns = self.time.overlap(&time, row);
-                let heat = if rate.is_exact() {
-                    Heated::new(region.nr_accesses, ns)
-                } else {
-                    Heated::Float(rate.value(snapshot, index, region) * ns as f64)
-                };
-                let start = row * self.space.pixels;
-                let pixels = self
-                    .heats
-                    .get_mut(start + columns.start..start + columns.end);
-                if let Some(pixels) = pixels {
-                    heat_row(pixels, &self.space, &space, heat, self.area, columns.start);
-                }
+                let heat = rate.heat(snapshot, index, region, ns);
+                self.heat(row, &space, columns.clone(), heat);
             }
+        }
+    }
+
+    /// Adds a region's heat to the pixels of a row that it touches.
+    fn heat(&mut self, row: usize, space: &Range<u64>, columns: Range<usize>, heat: Heated) {
+        let start = row * self.space.pixels;
+        let pixels = start + columns.start..start + columns.end;
+        if let Some(pixels) = self.heats.get_mut(pixels) {
+            heat_row(pixels, &self.space, space, heat, self.area, columns.start);
         }
     }
 
@@ -305,6 +322,14 @@ impl Rate {
         self.aggr_s.is_none() && !self.filter_passed
     }
 
+    /// Of a region, for so long.
+    fn heat(&self, snapshot: &Snapshot, index: usize, region: &Region, ns: u64) -> Heated {
+        match self.is_exact() {
+            true => Heated::new(region.nr_accesses, ns),
+            false => Heated::Float(self.value(snapshot, index, region) * ns as f64),
+        }
+    }
+
     fn value(&self, snapshot: &Snapshot, index: usize, region: &Region) -> f64 {
         let samples = f64::from(region.nr_accesses);
         let value = self.aggr_s.map_or(samples, |aggr_s| samples / aggr_s);
@@ -317,73 +342,5 @@ impl Rate {
             0 => 0.0,
             len => value * passed.unwrap_or(0) as f64 / len as f64,
         }
-    }
-}
-
-/// Accesses times nanoseconds, to be multiplied with bytes.
-#[derive(Clone, Copy)]
-enum Heated {
-    /// Without rounding.
-    Exact(u128),
-    Float(f64),
-}
-
-impl Heated {
-    fn new(nr_accesses: u32, ns: u64) -> Self {
-        Self::Exact(u128::from(nr_accesses) * u128::from(ns))
-    }
-
-    /// Rounded once, at the end. 2^32 x 2^64 x 2^64 would not fit, but a
-    /// pixel's time times a pixel's space of a real record is far below.
-    fn times(self, bytes: u64) -> f64 {
-        let exact = match self {
-            Heated::Exact(exact) => exact,
-            Heated::Float(heat) => return heat * bytes as f64,
-        };
-        match exact.checked_mul(u128::from(bytes)) {
-            Some(product) => match u64::try_from(product) {
-                Ok(small) => small as f64,
-                Err(_) => product as f64,
-            },
-            None => exact as f64 * bytes as f64,
-        }
-    }
-}
-
-/// Adds one region's heat to the pixels of a row that it touches. Only the
-/// first and the last of them can be covered in part.
-fn heat_row(
-    pixels: &mut [f64],
-    axis: &Axis,
-    space: &Range<u64>,
-    heat: Heated,
-    area: f64,
-    first: usize,
-) {
-    let last = first + pixels.len() - 1;
-    let Some((head, rest)) = pixels.split_first_mut() else {
-        return;
-    };
-    mix(
-        std::slice::from_mut(head),
-        area,
-        heat.times(axis.overlap(space, first)),
-    );
-    if let Some((tail, middle)) = rest.split_last_mut() {
-        mix(middle, area, heat.times(axis.unit));
-        mix(
-            std::slice::from_mut(tail),
-            area,
-            heat.times(axis.overlap(space, last)),
-        );
-    }
-}
-
-/// The peer keeps the mean and goes through the sum for each region: the order
-/// of these roundings shows in the text, down to the last digit.
-fn mix(pixels: &mut [f64], area: f64, heat: f64) {
-    for pixel in pixels {
-        let before = if pixel.is_nan() { 0.0 } else { *pixel };
-        *pixel = (before * area + heat) / area;
     }
 }

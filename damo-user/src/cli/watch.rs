@@ -6,7 +6,7 @@ use std::path::Path;
 use super::progress::Progress;
 use crate::export::Filter;
 use crate::import::{self, Opening};
-use crate::model::{About, Item, Items, Meta, ReadError, Record, units};
+use crate::model::{About, Detail, Item, Items, Meta, ReadError, Record, units};
 use crate::sys::tell::tell;
 
 /// Opens a record, whatever its format, and tells of what cannot be read.
@@ -135,10 +135,10 @@ impl Record for Watch {
         Ok(self.pass.watched(items))
     }
 
-    fn places(&mut self) -> Result<Items<'_>, ReadError> {
-        // Other filters look at counts.
+    fn items_with(&mut self, detail: Detail) -> Result<Items<'_>, ReadError> {
+        // Other filters look at counts and ages.
         match self.filter == Filter::default() {
-            true => Ok(self.pass.watched(self.record.places()?)),
+            true => Ok(self.pass.watched(self.record.items_with(detail)?)),
             false => self.items(),
         }
     }

@@ -18,6 +18,6 @@ pub use note::{
     SchemeCounts, SystemMemory, Tuned,
 };
 pub use printable::printable;
-pub use record::{About, Items, ReadError, Record, touches};
+pub use record::{About, Detail, Items, ReadError, Record, touches};
 pub use snapshot::{Extra, Gap, Item, LossCause, Region, Snapshot, TargetKey, shifted};
 pub use summed::{Figure, Summed};

@@ -26,6 +26,18 @@ pub struct About {
     pub segments: Option<(u32, u32)>,
 }
 
+/// What is looked at of regions. There may be more than is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Everything.
+    #[default]
+    All,
+    /// All but ages: there are none.
+    Counts,
+    /// Where they are: adjacent ones may be one, of count 0 and no age.
+    Places,
+}
+
 /// A record of any format. Each call of [`Record::items`] starts a new pass at
 /// the beginning, so that an analysis may look twice without keeping samples.
 pub trait Record {
@@ -49,13 +61,12 @@ pub trait Record {
     /// The file cannot be read any more.
     fn items(&mut self) -> Result<Items<'_>, ReadError>;
 
-    /// As [`Record::items`], for those who only look where regions are: adjacent ones
-    /// may be one, of count 0 and no age, since a format of columns does not read
-    /// these. What is damaged in them shows in a pass of [`Record::items`].
+    /// As [`Record::items`], for those who look at less: a format of columns does not
+    /// read the others. What is damaged in them shows in a pass of [`Record::items`].
     ///
     /// # Errors
     /// As for [`Record::items`].
-    fn places(&mut self) -> Result<Items<'_>, ReadError> {
+    fn items_with(&mut self, _: Detail) -> Result<Items<'_>, ReadError> {
         self.items()
     }
 

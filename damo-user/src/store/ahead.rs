@@ -4,7 +4,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::model::{About, Items, Meta, ReadError, Record};
+use crate::model::{About, Detail, Items, Meta, ReadError, Record};
 
 use super::Reader;
 
@@ -23,14 +23,14 @@ impl Record for ReadAhead {
     }
 
     fn items(&mut self) -> Result<Items<'_>, ReadError> {
-        Ok(self.0.clone().into_items(None))
+        self.items_with(Detail::All)
     }
 
-    fn places(&mut self) -> Result<Items<'_>, ReadError> {
-        Ok(self.0.clone().into_places())
+    fn items_with(&mut self, detail: Detail) -> Result<Items<'_>, ReadError> {
+        Ok(self.0.clone().into_items(None, detail))
     }
 
     fn items_in(&mut self, time: Range<u64>) -> Result<Items<'_>, ReadError> {
-        Ok(self.0.clone().into_items(Some(time)))
+        Ok(self.0.clone().into_items(Some(time), Detail::All))
     }
 }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::model::{Gap, Intervals, Item, LossCause, Region, Snapshot, TargetKey};
+use crate::model::{Detail, Gap, Intervals, Item, LossCause, Region, Snapshot, TargetKey};
 
 use super::column::{Columns, Corrupt, Values};
 use super::extra::Extras;
@@ -23,12 +23,12 @@ pub(super) struct Decoded {
     pub first_nr_regions: u64,
 }
 
-/// Takes a DATA frame's columns apart. `places_only`: adjacent regions are one, of
-/// no counts and ages, the columns of which need not be there.
+/// Takes a DATA frame's columns apart. Those which `detail` leaves out need not be
+/// there.
 pub(super) fn decode(
     header: &FrameHeader,
     columns: &Columns,
-    places_only: bool,
+    detail: Detail,
 ) -> Result<Decoded, Corrupt> {
     let shift = u32::try_from(columns.values(col::SHIFT)?.next()?).unwrap_or(u32::MAX);
     let unit = 1u64.checked_shl(shift).ok_or(Corrupt("address unit"))?;
@@ -76,13 +76,16 @@ pub(super) fn decode(
             end_ns,
             intervals: pick(&intervals, interval.next()?)?,
             missing: missing.next_u32()?,
-            regions: match places_only {
-                true => regions.take_places(held as usize, last)?,
-                false => regions.take(held as usize, last)?,
+            regions: match detail {
+                Detail::All => regions.take::<true>(held as usize, last)?,
+                Detail::Counts => regions.take::<false>(held as usize, last)?,
+                Detail::Places => regions.take_places(held as usize, last)?,
             },
             extra: match &mut extras {
                 // It is by region.
-                Some(extras) => extras.next(held as usize)?.filter(|_| !places_only),
+                Some(extras) => extras
+                    .next(held as usize)?
+                    .filter(|_| detail != Detail::Places),
                 None => None,
             },
         }));
@@ -133,7 +136,11 @@ impl<'a> RegionColumns<'a> {
     }
 
     /// The next `count` regions. The header's limit bounds `count`.
-    fn take(&mut self, count: usize, last: &mut Last) -> Result<Vec<Region>, Corrupt> {
+    fn take<const AGES: bool>(
+        &mut self,
+        count: usize,
+        last: &mut Last,
+    ) -> Result<Vec<Region>, Corrupt> {
         let mut regions = Vec::with_capacity(count);
         let mut end = 0u64;
         for i in 0..count {
@@ -149,7 +156,10 @@ impl<'a> RegionColumns<'a> {
                 .checked_add(self.length.next()?)
                 .ok_or(Corrupt("address"))?;
             let last_byte = end.checked_mul(self.unit).ok_or(Corrupt("address"))?;
-            let birth = self.age.next()?.checked_sub(1).map(unzigzag);
+            let birth = match AGES {
+                true => self.age.next()?.checked_sub(1).map(unzigzag),
+                false => None,
+            };
             let age = birth.map(|birth| u32::try_from(last.ordinal.wrapping_sub(birth)));
             regions.push(Region {
                 start: start * self.unit,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use crate::model::{Gap, Item, LossCause, ReadError, Snapshot, touches};
+use crate::model::{Detail, Gap, Item, LossCause, ReadError, Snapshot, touches};
 
 use super::column::Columns;
 use super::decode::{Decoded, decode};
@@ -25,8 +25,7 @@ pub(super) struct Pass<F> {
     fetch: F,
     path: PathBuf,
     header_damaged: bool,
-    /// As [`Record::places`](crate::model::Record::places).
-    places_only: bool,
+    detail: Detail,
     columns: Columns,
     queue: VecDeque<Item>,
     partial: Option<Partial>,
@@ -66,7 +65,7 @@ impl<F: Fetch> Pass<F> {
             fetch,
             path,
             header_damaged: false,
-            places_only: false,
+            detail: Detail::All,
             columns: Columns::default(),
             queue: VecDeque::new(),
             partial: None,
@@ -82,9 +81,9 @@ impl<F: Fetch> Pass<F> {
         self
     }
 
-    /// Looks only where regions are.
-    pub fn of_places(mut self, places_only: bool) -> Self {
-        self.places_only = places_only;
+    /// Looks at this much of regions.
+    pub fn with(mut self, detail: Detail) -> Self {
+        self.detail = detail;
         self
     }
 
@@ -141,7 +140,7 @@ impl<F: Fetch> Pass<F> {
 
     fn frame(&mut self, offset: u64, header: &FrameHeader) -> Result<(), ReadError> {
         match header.kind {
-            kind::DATA => match decode(header, &self.columns, self.places_only) {
+            kind::DATA => match decode(header, &self.columns, self.detail) {
                 Ok(decoded) => self.join(header, decoded),
                 Err(_) => self.lost_frame(header),
             },

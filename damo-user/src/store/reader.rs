@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::model::{About, Item, Items, Meta, ReadError, Record};
+use crate::model::{About, Detail, Item, Items, Meta, ReadError, Record};
 use crate::sys::input::open_regular;
 
 use super::Stats;
@@ -160,21 +160,13 @@ impl<R: ReadAt> Record for Reader<R> {
 }
 
 impl Reader<Arc<File>> {
-    /// As [`Record::items_in`] (or, without a time, [`Record::items`]), but
+    /// As [`Record::items_in`] (or, without a time, [`Record::items_with`]), but
     /// with nothing borrowed; a second thread reads on meanwhile.
-    pub fn into_items(self, time: Option<Range<u64>>) -> OwnedItems {
-        self.pass(time, false)
-    }
-
-    /// As [`Record::places`], with nothing borrowed.
-    pub fn into_places(self) -> OwnedItems {
-        self.pass(None, true)
-    }
-
-    fn pass(self, time: Option<Range<u64>>, places_only: bool) -> OwnedItems {
-        let unwanted: &[u8] = match places_only {
-            true => &[col::NR_ACCESSES, col::AGE],
-            false => &[],
+    pub fn into_items(self, time: Option<Range<u64>>, detail: Detail) -> OwnedItems {
+        let unwanted: &[u8] = match detail {
+            Detail::All => &[],
+            Detail::Counts => &[col::AGE],
+            Detail::Places => &[col::NR_ACCESSES, col::AGE],
         };
         let (walk, stop, before) = self.walk(time.as_ref());
         let damaged = self.header.is_none() && time.is_none();
@@ -186,7 +178,7 @@ impl Reader<Arc<File>> {
             false => Ahead::start(fetch),
         };
         let pass = Pass::new(fetch, self.path, time).after(before);
-        Box::new(pass.of_places(places_only).with_damaged_header(damaged))
+        Box::new(pass.with(detail).with_damaged_header(damaged))
     }
 }
 

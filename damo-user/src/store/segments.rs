@@ -9,7 +9,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::model::{About, Gap, Item, Items, LossCause, Meta, ReadError, Record, shifted, touches};
+use crate::model::{
+    About, Detail, Gap, Item, Items, LossCause, Meta, ReadError, Record, shifted, touches,
+};
 use crate::sys::input::open_regular;
 
 use super::format::HEADER_LEN;
@@ -187,7 +189,7 @@ impl Segments {
         self
     }
 
-    fn walk(&self, time: Option<Range<u64>>) -> Pass {
+    fn walk(&self, time: Option<Range<u64>>, detail: Detail) -> Pass {
         Pass {
             segments: self.clone(),
             time,
@@ -197,7 +199,7 @@ impl Segments {
             latest_ns: None,
             ended_ns: None,
             items: None,
-            places_only: false,
+            detail,
             broken: false,
         }
     }
@@ -221,19 +223,15 @@ impl Record for Segments {
     }
 
     fn items(&mut self) -> Result<Items<'_>, ReadError> {
-        Ok(Box::new(self.walk(None)))
+        self.items_with(Detail::All)
     }
 
-    fn places(&mut self) -> Result<Items<'_>, ReadError> {
-        let places_only = true;
-        Ok(Box::new(Pass {
-            places_only,
-            ..self.walk(None)
-        }))
+    fn items_with(&mut self, detail: Detail) -> Result<Items<'_>, ReadError> {
+        Ok(Box::new(self.walk(None, detail)))
     }
 
     fn items_in(&mut self, time: Range<u64>) -> Result<Items<'_>, ReadError> {
-        Ok(Box::new(self.walk(Some(time))))
+        Ok(Box::new(self.walk(Some(time), Detail::All)))
     }
 }
 
@@ -261,8 +259,7 @@ struct Pass {
     /// When the segment before ended, if it tells.
     ended_ns: Option<u64>,
     items: Option<OwnedItems>,
-    /// As [`Record::places`].
-    places_only: bool,
+    detail: Detail,
     /// The last segments could not be read.
     broken: bool,
 }
@@ -341,11 +338,7 @@ impl Pass {
             let end = Some(time.end).filter(|end| *end == u64::MAX);
             back(time.start)..end.unwrap_or_else(|| back(time.end))
         });
-        let items = match self.places_only {
-            true => reader.into_places(),
-            false => reader.into_items(time),
-        };
-        let items = items.map(move |item| {
+        let items = reader.into_items(time, self.detail).map(move |item| {
             let mut item = item?;
             item.shift(later_ns);
             Ok(item)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 
-use crate::model::{Item, Meta, Snapshot, TargetInfo, TargetKey};
+use crate::model::{Detail, Item, Meta, Snapshot, TargetInfo, TargetKey};
 
 use super::about::parse_json;
 use super::column::Columns;
@@ -161,7 +161,7 @@ impl<R: ReadAt> Check<'_, R> {
     }
 
     fn data(&mut self, offset: u64, header: &FrameHeader) {
-        let decoded = match decode(header, &self.columns, false) {
+        let decoded = match decode(header, &self.columns, Detail::All) {
             Ok(decoded) => decoded,
             Err(fault) => {
                 self.split = None;

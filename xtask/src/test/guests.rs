@@ -18,7 +18,7 @@ use crate::tally::Tally;
 /// machine. A test that hangs ends long before (tests/guest/process.rs).
 const GUEST_TIMEOUT: &str = "2700";
 
-/// The guests' tests, while other things are done.
+/// The guests' tests, while other things are done, too.
 pub fn beside(steps: &mut Steps, myself: &Path, lines: &[String], repeat: u32) {
     for round in 1..=repeat {
         for done in side_by_side(jobs(myself, lines, &Round { round, of: repeat })) {
@@ -27,18 +27,21 @@ pub fn beside(steps: &mut Steps, myself: &Path, lines: &[String], repeat: u32) {
     }
 }
 
-/// What must have the machine to itself: it is measured against a clock.
-pub fn alone(steps: &mut Steps, myself: &Path, lines: &[String], repeat: u32) {
-    let Some((newest, oldest)) = lines.last().zip(lines.first()) else {
+/// What is measured against a clock, and so has nothing beside it but another guest.
+pub fn by_the_clock(steps: &mut Steps, myself: &Path, lines: &[String], repeat: u32) {
+    let (Some(newest), Some(oldest)) = (lines.last(), lines.first()) else {
         return;
     };
-    // It has guests that must be up within seconds.
-    steps.step("guest selftest", || {
-        counting(Command::new(myself).args(["guest-selftest", "--kernel", newest]))
-    });
+    let mut jobs = vec![Job {
+        // It has guests that must be up within seconds.
+        name: "guest selftest".to_owned(),
+        work: Box::new(move || {
+            counting(Command::new(myself).args(["guest-selftest", "--kernel", newest]))
+        }),
+    }];
     for round in 1..=repeat {
         let round = Round { round, of: repeat };
-        for line in lines {
+        for line in lines.iter().rev() {
             // The other workloads prove the same path, and the kernels in
             // between the same arithmetic.
             let filter = match line {
@@ -47,10 +50,14 @@ pub fn alone(steps: &mut Steps, myself: &Path, lines: &[String], repeat: u32) {
                 line if line == oldest => "timing::zigzag",
                 _ => continue,
             };
-            steps.step(&round.named(&format!("guest {line}: timing")), || {
-                again(myself, line, &[filter])
+            jobs.push(Job {
+                name: round.named(&format!("guest {line}: timing")),
+                work: Box::new(move || again(myself, line, &[filter])),
             });
         }
+    }
+    for done in side_by_side(jobs) {
+        steps.add(done);
     }
     if repeat > 1 {
         rarely(steps, myself, newest);

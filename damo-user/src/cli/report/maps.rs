@@ -9,7 +9,7 @@ use crate::analyze::{
     Heat, HeatMap, HeatRule, HeatSpec, Losses, NamedRange, NamedRanges, TemperatureSort,
 };
 use crate::cli::UsageError;
-use crate::model::TargetKey;
+use crate::model::{Detail, TargetKey};
 use crate::render::picture::{HeatPicture, draw_heat};
 use crate::render::{
     HEAT_COLUMNS, HeatsForm, Paint, Table, TableForm, TerminalForm, write_heats, write_heats_rows,
@@ -143,7 +143,11 @@ impl Maps<'_> {
         let mut sort = self
             .sort
             .map(|weights| TemperatureSort::new(self.ranges.to_vec(), weights));
-        let losses = sources.pass(|seen| match seen {
+        let detail = match (self.rule, &sort) {
+            (HeatRule::Counts, None) => Detail::Counts,
+            _ => Detail::All,
+        };
+        let losses = sources.pass(detail, |seen| match seen {
             Seen::Snapshot(place, snapshot) if place == self.target => {
                 if let Some(sort) = &mut sort {
                     sort.sort(snapshot);

@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use super::opened_with_regions;
 use crate::analyze::{Guide, Losses, TargetGuide};
 use crate::cli::watch::Watch;
-use crate::model::{
-    Item, Items, Known, Mapping, Meta, Origin, ReadError, Record, Snapshot, TargetKey,
-};
+use crate::model::{Detail, Item, Known, Mapping, Meta, Origin, Record, Snapshot, TargetKey};
 
 /// Records that are read one after the other.
 pub struct Sources {
@@ -52,13 +50,9 @@ impl Sources {
     }
 
     /// Gives every snapshot and mapping to `take`, and counts what is missing.
-    pub fn pass(&mut self, take: impl FnMut(Seen<'_>)) -> anyhow::Result<Losses> {
-        self.pass_over(|record| record.items(), take)
-    }
-
-    fn pass_over(
+    pub fn pass(
         &mut self,
-        items: impl Fn(&mut Watch) -> Result<Items<'_>, ReadError>,
+        detail: Detail,
         mut take: impl FnMut(Seen<'_>),
     ) -> anyhow::Result<Losses> {
         let mut losses = Losses::default();
@@ -66,7 +60,7 @@ impl Sources {
             let mut places: HashMap<TargetKey, usize> = HashMap::new();
             let mut kdamonds: Vec<u32> = Vec::new();
             let mut last = None;
-            for item in items(record)? {
+            for item in record.items_with(detail)? {
                 let mut item = item?;
                 losses.add(&item);
                 match &mut item {
@@ -97,21 +91,18 @@ impl Sources {
     /// Where each target has data, the one with the most memory first; their keys'
     /// kdamonds are places.
     pub fn guides(&mut self) -> anyhow::Result<(Vec<TargetGuide>, Losses)> {
-        self.guides_over(|record| record.items())
+        self.guides_with(Detail::All)
     }
 
     /// As [`Sources::guides`], but ages and losses are not looked at, which is quicker.
     pub fn guides_without_ages(&mut self) -> anyhow::Result<Vec<TargetGuide>> {
-        let (guides, _) = self.guides_over(|record| record.places())?;
+        let (guides, _) = self.guides_with(Detail::Places)?;
         Ok(guides)
     }
 
-    fn guides_over(
-        &mut self,
-        items: impl Fn(&mut Watch) -> Result<Items<'_>, ReadError>,
-    ) -> anyhow::Result<(Vec<TargetGuide>, Losses)> {
+    fn guides_with(&mut self, detail: Detail) -> anyhow::Result<(Vec<TargetGuide>, Losses)> {
         let mut guide = Guide::default();
-        let losses = self.pass_over(items, |seen| {
+        let losses = self.pass(detail, |seen| {
             if let Seen::Snapshot(place, snapshot) = seen {
                 let key = TargetKey {
                     kdamond: place as u32,

@@ -6,14 +6,14 @@ use clap::ValueEnum;
 
 use super::args::{Input, SortArg};
 use super::numbers::{Distribution, Excluded, PlotOption, Shown, draw, tell_exactness};
-use super::{for_each, opened};
+use super::opened;
 use crate::analyze::{
     AccessThreshold, By, InUse, Losses, Mappings, SeriesSpec, WarmUp, Wss, WssSpec, collapse,
 };
 use crate::cli::UsageError;
 use crate::cli::watch::Watch;
 use crate::model::units::{TimeUnit, UnitError, parse_size, parse_time_ns};
-use crate::model::{Meta, Record};
+use crate::model::{Detail, Meta, Record};
 use crate::render::picture::Measure;
 use crate::render::{whose_line, write_collapsed_wss, write_wss, write_wss_table};
 use crate::sys::tell::tell;
@@ -172,10 +172,15 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
         ));
     }
     let mut wss = args.start(spec, args.excluded.warm_up(), &meta);
-    let mut losses = pass(&mut record, &mut wss)?;
+    let detail = match args.what() {
+        // Counts are all that sizes depend on.
+        None => Detail::Counts,
+        Some(_) => Detail::All,
+    };
+    let mut losses = pass(&mut record, detail, &mut wss)?;
     if let Some(warm_up) = args.excluded.adapted(wss.warm_up()) {
         wss = args.start(spec, warm_up, &meta);
-        losses = pass(&mut record, &mut wss)?;
+        losses = pass(&mut record, detail, &mut wss)?;
     }
     if wss.unknown() > 0 {
         anyhow::bail!(
@@ -215,13 +220,14 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Losses> {
     Ok(losses)
 }
 
-fn pass(record: &mut Watch, wss: &mut Wss) -> anyhow::Result<Losses> {
+fn pass(record: &mut Watch, detail: Detail, wss: &mut Wss) -> anyhow::Result<Losses> {
     let mut losses = Losses::default();
-    for_each(record, |item| {
-        losses.add(item);
-        wss.add(item);
-        Ok(())
-    })?;
+    for item in record.items_with(detail)? {
+        let item = item?;
+        losses.add(&item);
+        wss.add(&item);
+    }
+    record.finish();
     Ok(losses)
 }
 

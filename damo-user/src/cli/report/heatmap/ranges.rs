@@ -7,6 +7,7 @@ use crate::analyze::{Hottest, TargetGuide};
 use crate::cli::UsageError;
 use crate::cli::report::args::nanoseconds;
 use crate::cli::report::sources::{Seen, Sources};
+use crate::model::Detail;
 use crate::model::units::{UnitError, parse_size};
 
 impl Args {
@@ -74,7 +75,7 @@ impl Args {
             return Ok(ranges);
         }
         let mut hottest = Hottest::new(ranges);
-        sources.pass(|seen| {
+        sources.pass(Detail::Counts, |seen| {
             if let Seen::Snapshot(place, snapshot) = seen
                 && place == guide.target.kdamond as usize
             {
