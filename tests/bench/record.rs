@@ -72,10 +72,18 @@ pub fn main(args: &Args) -> Result<()> {
     for _ in 0..args.rounds {
         let mut round = Vec::new();
         for recorder in &recorders {
-            let measured = recorder
-                .measure(args.seconds)
-                .with_context(|| recorder.name())?;
-            measured.print(recorder.name());
+            let measured = match recorder.measure(args.seconds) {
+                Ok(measured) => Some(measured),
+                // Others may fail; the peer does where it takes too long to begin.
+                Err(error) if !recorder.is_ours() => {
+                    println!("{error:#}");
+                    None
+                }
+                Err(error) => return Err(error.context(recorder.name())),
+            };
+            if let Some(measured) = &measured {
+                measured.print(recorder.name());
+            }
             round.push(measured);
         }
         rounds.push(round);
@@ -119,7 +127,7 @@ impl Measured {
 
 /// The middle round of each, and how often ours goes into it: the middle of
 /// the rounds' ratios.
-fn medians(recorders: &[Recorder], rounds: &[Vec<Measured>]) -> Result<()> {
+fn medians(recorders: &[Recorder], rounds: &[Vec<Option<Measured>>]) -> Result<()> {
     println!(
         "\nmedians of {} rounds (and as multiples of damo's)",
         rounds.len()
@@ -130,22 +138,22 @@ fn medians(recorders: &[Recorder], rounds: &[Vec<Measured>]) -> Result<()> {
     println!("|---|---|---|---|---|---|---|");
     let ours = recorders.iter().position(|r| *r == Recorder::Ours);
     for (index, recorder) in recorders.iter().enumerate() {
+        if rounds.iter().all(|round| in_round(round, index).is_none()) {
+            println!("| {} | failed |", recorder.name());
+            continue;
+        }
         let middle = |value: &dyn Fn(&Measured) -> f64| {
-            median(
-                rounds
-                    .iter()
-                    .filter_map(|round| round.get(index))
-                    .map(value),
-            )
+            let measured = rounds.iter().filter_map(|round| in_round(round, index));
+            median(measured.map(value))
         };
         let beside = |value: &dyn Fn(&Measured) -> f64| -> Result<String> {
             let absolute = middle(value)?;
             let Some(ours) = ours.filter(|ours| *ours != index) else {
                 return Ok(format!("{absolute:.2}"));
             };
-            let ratios = rounds
-                .iter()
-                .filter_map(|round| Some(value(round.get(index)?) / value(round.get(ours)?)));
+            let ratios = rounds.iter().filter_map(|round| {
+                Some(value(in_round(round, index)?) / value(in_round(round, ours)?))
+            });
             Ok(format!("{absolute:.2} ({:.1}×)", median(ratios)?))
         };
         println!(
@@ -161,6 +169,11 @@ fn medians(recorders: &[Recorder], rounds: &[Vec<Measured>]) -> Result<()> {
     }
     println!();
     Ok(())
+}
+
+/// What a recorder took in a round, unless it failed.
+fn in_round(round: &[Option<Measured>], index: usize) -> Option<&Measured> {
+    round.get(index)?.as_ref()
 }
 
 fn median(values: impl Iterator<Item = f64>) -> Result<f64> {

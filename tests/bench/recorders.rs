@@ -132,6 +132,11 @@ impl Recorder {
         })
     }
 
+    /// Whether it is this project's.
+    pub fn is_ours(self) -> bool {
+        matches!(self, Recorder::Ours | Recorder::Summary)
+    }
+
     fn is_peer(self) -> bool {
         matches!(self, Recorder::Peer | Recorder::PeerDefaults)
     }

@@ -17,7 +17,7 @@ pub fn percentiles(values: &mut [(i64, u64)], wanted: &[i64]) -> Vec<Percentile>
     if total == 0 {
         return Vec::new();
     }
-    values.sort_unstable_by_key(|(value, _)| *value);
+    sort(values);
     let mut found = Vec::with_capacity(wanted.len());
     let mut left = wanted.iter().copied().filter(|percent| *percent <= 100);
     let mut next = left.next();
@@ -42,6 +42,22 @@ pub fn percentiles(values: &mut [(i64, u64)], wanted: &[i64]) -> Vec<Percentile>
     found
 }
 
+/// Sorts by value. Most values of a busy program are the lowest one, of memory that is
+/// not idle: these only go to the front.
+fn sort(values: &mut [(i64, u64)]) {
+    let lowest = values.iter().map(|(value, _)| *value).min();
+    let mut front = 0;
+    for index in 0..values.len() {
+        if values.get(index).map(|(value, _)| *value) == lowest {
+            values.swap(front, index);
+            front += 1;
+        }
+    }
+    if let Some(others) = values.get_mut(front..) {
+        others.sort_unstable_by_key(|(value, _)| *value);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +79,26 @@ mod tests {
         assert_eq!(
             of(&tenths, &[10, 30, 70, 100]),
             [(10, 0), (30, 2), (70, 6), (100, 9)]
+        );
+    }
+
+    #[test]
+    fn the_lowest_may_be_anywhere_and_often() {
+        let values = [(7, 1), (0, 1), (3, 1), (0, 2), (9, 1), (0, 1), (3, 3)];
+        let mut sorted = values;
+        sort(&mut sorted);
+        assert!(sorted.is_sorted_by_key(|(value, _)| *value), "{sorted:?}");
+        assert_eq!(
+            of(&values, &[0, 40, 41, 80, 81, 91, 100]),
+            [
+                (0, 0),
+                (40, 0),
+                (41, 3),
+                (80, 3),
+                (81, 7),
+                (91, 9),
+                (100, 9)
+            ]
         );
     }
 
