@@ -30,16 +30,17 @@ pub fn record(path: &Path) -> Result<Contents> {
                 samples += snapshot.regions.len() as u64;
                 first_ns.get_or_insert(snapshot.end_ns);
             }
-            Item::Note(note) => match note.what {
-                Known::Summed(Summed { figure, value, .. }) => match figure {
-                    Figure::Regions => samples += value,
-                    Figure::Length => {
-                        first_ns.get_or_insert(note.time_ns.saturating_sub(value));
+            Item::Note(note) => {
+                if let Known::Summed(Summed { figure, value, .. }) = note.what {
+                    match figure {
+                        Figure::Regions => samples += value,
+                        Figure::Length => {
+                            first_ns.get_or_insert(note.time_ns.saturating_sub(value));
+                        }
+                        _ => {}
                     }
-                    _ => {}
-                },
-                _ => {}
-            },
+                }
+            }
             Item::Gap(_) => {}
         }
     }

@@ -32,13 +32,30 @@ pub fn cargo() -> Command {
     command
 }
 
-/// The static binaries a guest gets: `damo` and the workloads.
-pub fn guest_binaries(release: bool) -> Result<Vec<PathBuf>> {
-    executables(
-        static_build("build", release)
-            .args(["--package", "damo-user", "--package", "damo-tests"])
-            .arg("--bins"),
-    )
+/// The static binaries a guest gets: `damo` and the workloads; and the test binary that
+/// runs there, if it is wanted.
+pub fn guest_binaries(release: bool, tests: bool) -> Result<(Vec<PathBuf>, Option<PathBuf>)> {
+    let mut build = static_build("build", release);
+    build.args(["--package", "damo-user", "--package", "damo-tests"]);
+    build.arg("--bins");
+    if tests {
+        ensure!(
+            test_targets()?.iter().any(|name| name == "guest"),
+            "tests/Cargo.toml has no test target `guest` to run in a guest"
+        );
+        // In one command: what tests depend on has features enabled that others depend
+        // on, too, so that two commands would build damo twice, and a third time for
+        // the native tests.
+        build.args(["--test", "guest"]);
+    }
+    let (mut test, programs): (Vec<_>, Vec<_>) = executables(&mut build)?
+        .into_iter()
+        .partition(|path| is_in_deps(path));
+    ensure!(
+        test.len() == usize::from(tests),
+        "cargo did not say where the test binary is"
+    );
+    Ok((programs, test.pop()))
 }
 
 /// `damo` alone, static and as it is released.
@@ -46,25 +63,6 @@ pub fn optimised_damo() -> Result<PathBuf> {
     executables(static_build("build", true).args(["--package", "damo-user", "--bin", "damo"]))?
         .pop()
         .context("cargo did not say where damo is")
-}
-
-/// The static test binary that runs in a guest.
-pub fn guest_tests(release: bool) -> Result<PathBuf> {
-    ensure!(
-        test_targets()?.iter().any(|name| name == "guest"),
-        "tests/Cargo.toml has no test target `guest` to run in a guest"
-    );
-    executables(static_build("test", release).args([
-        "--no-run",
-        "--package",
-        "damo-tests",
-        "--test",
-        "guest",
-    ]))?
-    .into_iter()
-    // Cargo also reports the binaries it built for the tests to start.
-    .find(|path| is_in_deps(path))
-    .context("cargo did not say where the test binary is")
 }
 
 fn is_in_deps(path: &Path) -> bool {

@@ -124,11 +124,14 @@ pub fn main(args: &Args) -> Result<ExitCode> {
 
 /// `damo` and the workloads; the tests, if they are wanted.
 fn programs(release: bool, tests: bool) -> Result<Vec<Bring>> {
-    let mut bring = binaries(release)?;
-    if tests {
-        bring.push(Bring::program(build::guest_tests(release)?, "guest"));
-    }
-    Ok(bring)
+    let (programs, test) = build::guest_binaries(release, tests)?;
+    let programs = programs.into_iter().map(|path| {
+        let name = path.file_name().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
+        Bring::program(path, &name)
+    });
+    let test = test.map(|path| Bring::program(path, "guest"));
+    Ok(programs.chain(test).collect())
 }
 
 /// Builds what guests' tests need, into a folder: cargo may build other things
@@ -155,12 +158,7 @@ fn programs_in(dir: &Path) -> Result<Vec<Bring>> {
 
 /// `damo` and the workloads.
 pub fn binaries(release: bool) -> Result<Vec<Bring>> {
-    let programs = build::guest_binaries(release)?.into_iter().map(|path| {
-        let name = path.file_name().unwrap_or_default();
-        let name = name.to_string_lossy().into_owned();
-        Bring::program(path, &name)
-    });
-    Ok(programs.collect())
+    programs(release, false)
 }
 
 /// As [`binaries`], with an optimised `damo`. Optimising the rest as well would

@@ -162,7 +162,8 @@ fn native(myself: &Path) -> Result<Tally> {
     let mut sum = counting(&mut tests)?;
 
     let mut own = build::cargo();
-    own.args(["test", "--package", "xtask", "--config", &runner]);
+    own.args(["test", "--profile", "tool", "--package", "xtask"]);
+    own.args(["--config", &runner]);
     sum += counting(own.env(sandbox::EXPECT, "1"))?;
 
     // rustdoc starts these itself, so it is inside as a whole.
