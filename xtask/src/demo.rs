@@ -40,7 +40,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     let out = guest::fresh_out("demo")?;
     let run = guest::Run {
         machine: &args.machine,
-        bring: &guest::binaries(false)?,
+        bring: &guest::binaries()?,
         tests: false,
         tools: None,
         out: &out,

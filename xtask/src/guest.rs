@@ -157,14 +157,14 @@ fn programs_in(dir: &Path) -> Result<Vec<Bring>> {
 }
 
 /// `damo` and the workloads.
-pub fn binaries(release: bool) -> Result<Vec<Bring>> {
-    programs(release, false)
+pub fn binaries() -> Result<Vec<Bring>> {
+    programs(false, false)
 }
 
 /// As [`binaries`], with an optimised `damo`. Optimising the rest as well would
 /// take minutes and change nothing that is measured.
 pub fn binaries_to_measure() -> Result<Vec<Bring>> {
-    let mut bring = binaries(false)?;
+    let mut bring = binaries()?;
     let damo = Bring::program(build::optimised_damo()?, "damo");
     bring.retain(|other| other.dest != damo.dest);
     bring.push(damo);
