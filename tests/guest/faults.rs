@@ -17,16 +17,18 @@ use crate::ongoing::{physical, tid};
 use crate::others::{configuration, sleeper, somebody_elses};
 use crate::process::Ran;
 
-/// A service with a DAMON of its own, and a segment each second.
-const SERVICE: [&str; 7] = [
-    "record",
-    "--service",
-    "--rotate",
-    "1s",
-    "-o",
-    "record",
-    "paddr",
-];
+/// A service that records this, with a segment each second.
+const fn service(target: &str) -> [&str; 7] {
+    [
+        "record",
+        "--service",
+        "--rotate",
+        "1s",
+        "-o",
+        "record",
+        target,
+    ]
+}
 
 /// Hundreds of regions in each snapshot, every 20 ms.
 const MANY: [&str; 8] = ["-n", "400", "-m", "1000", "-s", "5ms", "-a", "20ms"];
@@ -163,7 +165,7 @@ fn a_record_that_is_removed_ends_the_recording() {
     assert_eq!(parameters(), before);
 
     let folder = scene.path("record");
-    let started = scene.start(&SERVICE);
+    let started = scene.start(&service("paddr"));
     until("a second segment", || {
         folder.join("segment-00000001.damo").exists()
     });
@@ -172,7 +174,7 @@ fn a_record_that_is_removed_ends_the_recording() {
     in_a_line(&ran);
     assert_eq!(parameters(), before);
     // As systemd would start it again.
-    let again = scene.start(&SERVICE);
+    let again = scene.start(&service("paddr"));
     until("a new folder", || folder.exists());
     again.signal("TERM");
     again.wait().exits(0);
@@ -186,15 +188,7 @@ fn a_service_goes_on_in_its_folder_also_after_a_kill() {
     physical(0, 5000);
     set("kdamonds/0/state", "on");
     let folder = scene.path("record");
-    let args = [
-        "record",
-        "--service",
-        "--rotate",
-        "1s",
-        "-o",
-        "record",
-        "ongoing",
-    ];
+    let args = service("ongoing");
     let segments = || fs::read_dir(&folder).map_or(0, Iterator::count);
     let mut expected = 0;
     for end in ["TERM", "KILL", "TERM"] {
@@ -228,7 +222,7 @@ fn a_killed_service_is_no_obstacle_to_the_same_one() {
     let before = parameters();
     let folder = scene.path("record");
     let segments = || fs::read_dir(&folder).map_or(0, Iterator::count);
-    let killed = scene.start(&SERVICE);
+    let killed = scene.start(&service("paddr"));
     // With the first one closed, its beginning is on the disk.
     until("a second segment", || segments() > 1);
     killed.signal("KILL");
@@ -238,7 +232,7 @@ fn a_killed_service_is_no_obstacle_to_the_same_one() {
     let other = scene.run(&["record", "--service", "-o", "other", "paddr"]);
     in_a_line(&other.exits(1).says("damo stop --stale"));
     let expected = segments();
-    let again = scene.start(&SERVICE);
+    let again = scene.start(&service("paddr"));
     until("two more segments", || segments() >= expected + 2);
     again.signal("TERM");
     again.wait().exits(0).says("put back, and is begun anew");
